@@ -1,0 +1,38 @@
+//! Where in the kernel a packet is looked at.
+
+/// A place where a program runs. Both directions of a lab port and of the uplink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Hook {
+    /// A node's packet enters the host, on the host's side of the node's cable.
+    PortIn = 0,
+    /// A packet leaves the host for a node.
+    PortOut = 1,
+    /// A packet enters from the world.
+    UplinkIn = 2,
+    /// A packet leaves for the world.
+    UplinkOut = 3,
+}
+
+impl Hook {
+    /// All hooks, in the order of their numbers.
+    pub const ALL: [Hook; 4] = [Hook::PortIn, Hook::PortOut, Hook::UplinkIn, Hook::UplinkOut];
+
+    /// Whether routing is still ahead of the packet. Destinations change before it, sources after it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_ingress(self) -> bool {
+        matches!(self, Hook::PortIn | Hook::UplinkIn)
+    }
+
+    /// The name users and other tools see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Hook::PortIn => "port_in",
+            Hook::PortOut => "port_out",
+            Hook::UplinkIn => "uplink_in",
+            Hook::UplinkOut => "uplink_out",
+        }
+    }
+}

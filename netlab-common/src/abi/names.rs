@@ -1,0 +1,30 @@
+//! Every map's and program's name, once. The kernel keeps 15 bytes of a name.
+
+/// Array of flow slots.
+pub const FLOWS: &str = "NL_FLOWS";
+/// Hash from a tuple, as it arrives, to a slot.
+pub const KEYS: &str = "NL_KEYS";
+/// Queue of slots that were given back.
+pub const FREE_SLOTS: &str = "NL_FREE";
+/// One number: the first slot that was never used.
+pub const FRESH_SLOT: &str = "NL_FRESH";
+/// Hash from address, port and protocol to a forward's target.
+pub const FORWARDS: &str = "NL_FORWARDS";
+/// Longest-prefix trie from a source address to a masquerade's target.
+pub const MASQUERADES: &str = "NL_MASQUERADES";
+/// Longest-prefix trie from an address to its zone.
+pub const ZONES: &str = "NL_ZONES";
+/// Per-CPU array of rule counters.
+pub const RULE_COUNTERS: &str = "NL_RULES";
+/// Per-CPU array of received and verdict counters.
+pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
+
+/// All maps.
+pub const MAPS: [&str; 9] =
+    [FLOWS, KEYS, FREE_SLOTS, FRESH_SLOT, FORWARDS, MASQUERADES, ZONES, RULE_COUNTERS, VERDICT_COUNTERS];
+
+/// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
+pub const TC_PROGRAMS: [&str; 4] = ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up_in", "nl_tc_up_out"];
+
+/// The XDP programs, in the same order.
+pub const XDP_PROGRAMS: [&str; 4] = ["nl_xdp_port_in", "nl_xdp_port_out", "nl_xdp_up_in", "nl_xdp_up_out"];

@@ -1,0 +1,133 @@
+//! The verdicts: the one list of everything that can happen to a packet, with a name and a counter each.
+//!
+//! The command line, the tests and the documents read the names here. A packet gets exactly one verdict a
+//! hook, so at each hook `received = forwarded + passed + dropped` (invariant 8).
+
+use super::hook::Hook;
+
+/// What a verdict means for the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Translated, and on its way.
+    Forwarded,
+    /// Left as it is, for the kernel's own stack or bridge.
+    Passed,
+    /// Ended here.
+    Dropped,
+}
+
+impl Disposition {
+    /// The word users see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Disposition::Forwarded => "forwarded",
+            Disposition::Passed => "passed",
+            Disposition::Dropped => "dropped",
+        }
+    }
+}
+
+macro_rules! verdicts {
+    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal, $disposition:ident;)*) => {
+        /// Everything that can happen to a packet at a hook.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum Verdict { $($(#[doc = $doc])* $variant = $number,)* }
+
+        impl Verdict {
+            /// All verdicts, in the order of their numbers.
+            pub const ALL: &'static [Verdict] = &[$(Verdict::$variant,)*];
+
+            /// The name users and other tools see; stable.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Verdict::$variant => $name,)* }
+            }
+
+            /// One sentence on what happened, the same as in this file.
+            #[must_use]
+            pub const fn explain(self) -> &'static str {
+                match self { $(Verdict::$variant => concat!($($doc),*),)* }
+            }
+
+            /// What it means for the packet.
+            #[inline(always)]
+            #[must_use]
+            pub const fn disposition(self) -> Disposition {
+                match self { $(Verdict::$variant => Disposition::$disposition,)* }
+            }
+        }
+    };
+}
+
+verdicts! {
+    /// Belongs to a known flow and was translated.
+    Established = 0, "established", Forwarded;
+    /// Opened a flow and was translated.
+    Created = 1, "created", Forwarded;
+    /// Belongs to a flow that is translated at another hook.
+    InFlow = 2, "in_flow", Passed;
+    /// Concerns no rule and no flow.
+    NoRule = 3, "no_rule", Passed;
+    /// Is not IPv4: ARP, IPv6 and the like.
+    NotIpv4 = 4, "not_ipv4", Passed;
+    /// Meets a forward in mid-connection without a flow; the host's stack answers it.
+    NoFlow = 5, "no_flow", Passed;
+    /// Has a broken IPv4 header, and stays among the nodes.
+    MalformedPassed = 6, "malformed_passed", Passed;
+    /// Has a node's source address and would leave untranslated, because no masquerade covers it.
+    PrivateSource = 7, "private_source", Dropped;
+    /// Comes from the world to a node's address without a flow.
+    Unsolicited = 8, "unsolicited", Dropped;
+    /// Comes from the world with a node's source address.
+    SpoofedSource = 9, "spoofed_source", Dropped;
+    /// Is a TCP segment in mid-connection for which there is no flow to masquerade it by.
+    NotSyn = 10, "not_syn", Dropped;
+    /// Is an IP fragment from a node; fragments are not translated yet.
+    Fragment = 11, "fragment", Dropped;
+    /// Is from a node and of a protocol that is not translated yet.
+    Unsupported = 12, "unsupported", Dropped;
+    /// Has a broken IPv4 header on the uplink.
+    Malformed = 13, "malformed", Dropped;
+    /// Opens a flow, but no port was found for it.
+    PortsExhausted = 14, "ports_exhausted", Dropped;
+    /// Opens a flow, but the flow table is full.
+    TableFull = 15, "table_full", Dropped;
+    /// Opens a flow whose place is still held by one that is ending.
+    FlowEnding = 16, "flow_ending", Dropped;
+    /// Could not be rewritten: the kernel refused to make its headers writable.
+    RewriteFailed = 17, "rewrite_failed", Dropped;
+}
+
+/// Counters a hook has: one for received packets, then one a verdict.
+pub const COUNTERS_PER_HOOK: u32 = Verdict::ALL.len() as u32 + 1;
+
+/// Length of the counter array.
+pub const COUNTERS: u32 = COUNTERS_PER_HOOK * Hook::ALL.len() as u32;
+
+/// Where a hook counts what it received.
+#[inline(always)]
+#[must_use]
+pub const fn received_index(hook: Hook) -> u32 {
+    hook as u32 * COUNTERS_PER_HOOK
+}
+
+/// Where a hook counts a verdict.
+#[inline(always)]
+#[must_use]
+pub const fn verdict_index(hook: Hook, verdict: Verdict) -> u32 {
+    hook as u32 * COUNTERS_PER_HOOK + 1 + verdict as u32
+}
+
+/// Packets and bytes, one such pair a CPU; written by the datapath, summed by the agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Count {
+    /// Packets as they are on the wire: each segment of an aggregate counts.
+    pub packets: u64,
+    /// Bytes of the frames as the hook saw them.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<Count>() == 16, "a count is a 16-byte map value");

@@ -1,0 +1,64 @@
+//! The Internet checksum: whole (RFC 1071) and brought up to date after a change (RFC 1624).
+//!
+//! The sum is over 16-bit words in one's complement, and has the property that byte order does not matter as
+//! long as it is the same throughout: summing byte-swapped words gives the byte-swapped sum. So words are
+//! always taken as big-endian here, and the result is put back as big-endian, on every machine.
+//!
+//! In one's complement zero has two faces, `0x0000` and `0xffff`. The kernel's helpers seed their sum so
+//! that an update never yields `0xffff`; [`update`] does the same, or the hooks would differ by that bit.
+
+/// The checksum field after `from` became `to` somewhere under it. `from` and `to` have even length.
+#[inline(always)]
+#[must_use]
+pub fn update<const L: usize>(field: [u8; 2], from: [u8; L], to: [u8; L]) -> [u8; 2] {
+    // RFC 1624 equation 3: HC' = ~(~HC + ~m + m'). The 0xffff is a zero that keeps the sum from being +0.
+    let mut sum = 0xffff + u32::from(!u16::from_be_bytes(field));
+    let mut i = 0;
+    while i + 1 < L {
+        sum += u32::from(!u16::from_be_bytes([from[i], from[i + 1]]));
+        sum += u32::from(u16::from_be_bytes([to[i], to[i + 1]]));
+        i += 2;
+    }
+    (!fold(sum)).to_be_bytes()
+}
+
+/// As [`update`], for UDP over IPv4: a field of zero means no checksum and stays, and a checksum that comes
+/// out as zero is written `0xffff` (RFC 768).
+#[inline(always)]
+#[must_use]
+pub fn update_udp<const L: usize>(field: [u8; 2], from: [u8; L], to: [u8; L]) -> [u8; 2] {
+    if field == [0, 0] {
+        return field;
+    }
+    match update(field, from, to) {
+        [0, 0] => [0xff, 0xff],
+        sum => sum,
+    }
+}
+
+/// The checksum over `bytes`, which continue a sum of `start` (see [`partial`]); an odd last byte counts as
+/// if a zero followed.
+#[must_use]
+pub fn whole(start: u32, bytes: &[u8]) -> [u8; 2] {
+    (!fold(partial(start, bytes))).to_be_bytes()
+}
+
+/// The unfolded sum of `bytes` on top of `start`: for pseudo-headers, which are summed before the segment.
+#[must_use]
+pub fn partial(start: u32, bytes: &[u8]) -> u32 {
+    let mut sum = start;
+    let mut pairs = bytes.chunks_exact(2);
+    for pair in &mut pairs {
+        sum = u32::from(fold(sum)) + u32::from(u16::from_be_bytes([pair[0], pair[1]]));
+    }
+    match pairs.remainder() {
+        [last] => u32::from(fold(sum)) + (u32::from(*last) << 8),
+        _ => sum,
+    }
+}
+
+#[inline(always)]
+fn fold(sum: u32) -> u16 {
+    let once = (sum & 0xffff) + (sum >> 16);
+    ((once & 0xffff) + (once >> 16)) as u16
+}

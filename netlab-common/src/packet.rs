@@ -1,0 +1,204 @@
+//! The first trait, [`Packet`], and the parser that reads headers through it.
+
+use crate::abi::flow::Tuple;
+use crate::net::{eth, icmp, ipv4, ports, protocol, tcp, udp};
+use crate::tables::Traffic;
+
+/// A frame that starts with its Ethernet header. Offsets are bytes from there.
+///
+/// Everything is loaded by value, because the kernel's helpers invalidate pointers into a packet. Checksums
+/// are operations rather than arithmetic: an skb's may be partial or complete, and only the kernel's helper
+/// keeps that state right. That is the one true difference between the hooks.
+pub trait Packet {
+    /// Bytes of the frame as it stands; of an aggregate, all of them.
+    fn frame_len(&self) -> u32;
+
+    /// Packets that the frame is on the wire: more than one for an aggregate (GSO, GRO).
+    fn segments(&self) -> u32;
+
+    /// `L` bytes from `offset`, or `None` past the end.
+    fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]>;
+
+    /// Overwrites `L` bytes at `offset`; `None` when they are not all there or cannot be made writable.
+    fn store<const L: usize>(&mut self, offset: usize, bytes: [u8; L]) -> Option<()>;
+
+    /// Brings the IPv4 header checksum at `offset` up to date after `from` became `to`.
+    fn update_header_checksum(&mut self, offset: usize, from: [u8; 4], to: [u8; 4]) -> Option<()>;
+
+    /// Brings the transport checksum at `offset` up to date after `from` became `to`; `L` is 2 or 4.
+    fn update_transport_checksum<const L: usize>(
+        &mut self,
+        offset: usize,
+        from: [u8; L],
+        to: [u8; L],
+        covered: Covered,
+    ) -> Option<()>;
+}
+
+/// How a changed field is covered by a transport checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// As part of the pseudo-header (addresses), or of the segment itself (ports).
+    pub pseudo_header: bool,
+    /// The checksum is UDP's: zero means none.
+    pub udp: bool,
+}
+
+/// What the pipeline knows of a packet once it is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers<const N: usize> {
+    /// Offset of the IP header.
+    pub ip: usize,
+    /// Offset of the transport header.
+    pub transport: usize,
+    /// What the transport is.
+    pub kind: Transport,
+    /// Addresses and ports; ports are zero where `kind` has none.
+    pub tuple: Tuple<N>,
+    /// Bytes of IP and transport header together: what each segment of an aggregate repeats on the wire.
+    pub repeated: usize,
+}
+
+impl<const N: usize> Headers<N> {
+    /// What the packet is on the wire from its IP header on, with every segment's own headers.
+    #[inline(always)]
+    #[must_use]
+    pub fn traffic<P: Packet>(&self, packet: &P) -> Traffic {
+        let packets = u64::from(packet.segments());
+        let bytes = u64::from(packet.frame_len()) - self.ip as u64 + (packets - 1) * self.repeated as u64;
+        Traffic { packets, bytes }
+    }
+}
+
+/// The transport, as far as translation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP, with its flag byte.
+    Tcp(u8),
+    /// UDP.
+    Udp,
+    /// ICMP echo request.
+    EchoRequest,
+    /// ICMP echo reply.
+    EchoReply,
+    /// A piece of a fragmented datagram: the ports are elsewhere, or later pieces cannot be matched.
+    Fragment,
+    /// Anything else.
+    Other,
+}
+
+impl Transport {
+    /// Whether a packet of this kind may open a flow. TCP opens with a SYN and nothing else (RFC 5382);
+    /// an ICMP query opens with its request (RFC 5508).
+    #[inline(always)]
+    #[must_use]
+    pub fn opens(self) -> bool {
+        match self {
+            Transport::Tcp(flags) => flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN,
+            Transport::Udp | Transport::EchoRequest => true,
+            Transport::EchoReply | Transport::Fragment | Transport::Other => false,
+        }
+    }
+
+    /// Whether a packet of this kind can belong to a flow at all.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_tracked(self) -> bool {
+        !matches!(self, Transport::Fragment | Transport::Other)
+    }
+}
+
+/// Why there are no headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// The frame carries something other than IPv4.
+    NotIpv4,
+    /// The frame says it is IPv4, and its header contradicts itself or the frame's length.
+    Malformed,
+}
+
+/// Reads the headers of an IPv4 packet.
+///
+/// # Errors
+/// See [`ParseError`]. A transport header that is cut short is malformed too.
+#[inline(always)]
+pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
+    match packet.load::<2>(eth::TYPE) {
+        Some(eth::IPV4) => {}
+        _ => return Err(ParseError::NotIpv4),
+    }
+    let ip = eth::LEN;
+    let header: [u8; ipv4::MIN_LEN] = packet.load(ip).ok_or(ParseError::Malformed)?;
+    // The mask bounds the offset for the verifier: at most 60.
+    let header_len = ((header[0] & 0x0f) as usize) << 2;
+    let total_len = u16::from_be_bytes([header[ipv4::TOTAL_LEN], header[ipv4::TOTAL_LEN + 1]]) as usize;
+    // An aggregate of more than 64 KiB (BIG TCP) has a total length of zero; its frame has the length.
+    let frame_len = packet.frame_len() as usize;
+    let length_fits =
+        (total_len >= header_len && ip + total_len <= frame_len) || (total_len == 0 && packet.segments() > 1);
+    if header[0] >> 4 != 4 || header_len < ipv4::MIN_LEN || !length_fits {
+        return Err(ParseError::Malformed);
+    }
+
+    let transport = ip + header_len;
+    let number = header[ipv4::PROTOCOL];
+    let pieces = u16::from_be_bytes([header[ipv4::FRAGMENT], header[ipv4::FRAGMENT + 1]]);
+    let parsed = if pieces & ipv4::FRAGMENT_MASK != 0 {
+        Parsed { kind: Transport::Fragment, sport: [0; 2], dport: [0; 2], len: 0 }
+    } else {
+        parse_transport(packet, transport, number).ok_or(ParseError::Malformed)?
+    };
+    let tuple = Tuple {
+        src: [header[ipv4::SRC], header[ipv4::SRC + 1], header[ipv4::SRC + 2], header[ipv4::SRC + 3]],
+        dst: [header[ipv4::DST], header[ipv4::DST + 1], header[ipv4::DST + 2], header[ipv4::DST + 3]],
+        sport: parsed.sport,
+        dport: parsed.dport,
+        protocol: number,
+        pad: [0; 3],
+    };
+    Ok(Headers { ip, transport, kind: parsed.kind, tuple, repeated: header_len + parsed.len })
+}
+
+/// What a transport header says.
+struct Parsed {
+    kind: Transport,
+    sport: [u8; 2],
+    dport: [u8; 2],
+    len: usize,
+}
+
+/// Reads the transport header; `None` when it is cut short.
+#[inline(always)]
+fn parse_transport<P: Packet>(packet: &P, at: usize, number: u8) -> Option<Parsed> {
+    match number {
+        protocol::TCP => {
+            let header: [u8; tcp::MIN_LEN] = packet.load(at)?;
+            Some(Parsed {
+                kind: Transport::Tcp(header[tcp::FLAGS]),
+                sport: [header[ports::SRC], header[ports::SRC + 1]],
+                dport: [header[ports::DST], header[ports::DST + 1]],
+                len: (header[tcp::DATA_OFFSET] >> 4 << 2) as usize,
+            })
+        }
+        protocol::UDP => {
+            let header: [u8; udp::LEN] = packet.load(at)?;
+            Some(Parsed {
+                kind: Transport::Udp,
+                sport: [header[ports::SRC], header[ports::SRC + 1]],
+                dport: [header[ports::DST], header[ports::DST + 1]],
+                len: udp::LEN,
+            })
+        }
+        protocol::ICMP => {
+            let header: [u8; icmp::LEN] = packet.load(at)?;
+            let identifier = [header[icmp::IDENTIFIER], header[icmp::IDENTIFIER + 1]];
+            let (kind, sport, dport) = match header[0] {
+                icmp::ECHO_REQUEST => (Transport::EchoRequest, identifier, [0; 2]),
+                icmp::ECHO_REPLY => (Transport::EchoReply, [0; 2], identifier),
+                _ => (Transport::Other, [0; 2], [0; 2]),
+            };
+            Some(Parsed { kind, sport, dport, len: icmp::LEN })
+        }
+        _ => Some(Parsed { kind: Transport::Other, sport: [0; 2], dport: [0; 2], len: 0 }),
+    }
+}
