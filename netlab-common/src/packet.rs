@@ -123,9 +123,10 @@ pub enum ParseError {
 /// See [`ParseError`]. A transport header that is cut short is malformed too.
 #[inline(always)]
 pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
-    match packet.load::<2>(eth::TYPE) {
-        Some(eth::IPV4) => {}
-        _ => return Err(ParseError::NotIpv4),
+    // Written with a default because a `match` on the `Option` lets LLVM compute on the bytes of the `None`
+    // case, which are undefined, and the verifier refuses to read those.
+    if packet.load::<2>(eth::TYPE).unwrap_or([0; 2]) != eth::IPV4 {
+        return Err(ParseError::NotIpv4);
     }
     let ip = eth::LEN;
     let header: [u8; ipv4::MIN_LEN] = packet.load(ip).ok_or(ParseError::Malformed)?;

@@ -1,0 +1,3 @@
+//! The datapath: loading, attaching, and reading the eBPF object.
+
+pub mod object;

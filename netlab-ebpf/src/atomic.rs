@@ -1,0 +1,26 @@
+//! Atomic operations on map memory, as BPF instructions.
+//!
+//! `core` for BPF offers no read-modify-write atomics (its target lacks `cas`), but the compiler's own
+//! intrinsics become the kernel's instructions with `target-cpu=v3`.
+
+use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
+
+/// Adds to a 64-bit counter and gives the value before.
+///
+/// # Safety
+/// `at` points at an aligned `u64` of a map value that stays valid for the call.
+#[inline(always)]
+pub unsafe fn add(at: *mut u64, value: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(at, value) }
+}
+
+/// Sets bits in a 32-bit word.
+///
+/// # Safety
+/// `at` points at an aligned `u32` of a map value that stays valid for the call.
+#[inline(always)]
+pub unsafe fn or(at: *mut u32, bits: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_or::<u32, u32, { AtomicOrdering::Relaxed }>(at, bits) };
+}

@@ -1,0 +1,117 @@
+//! A packet at a TC hook: an skb, read and written by the kernel's helpers, which see to clones, fragments
+//! of data outside the head, and checksums that are partial or complete.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC,
+};
+use aya_ebpf::helpers::generated::{
+    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_skb_load_bytes, bpf_skb_store_bytes,
+};
+use aya_ebpf::programs::TcContext;
+use netlab_common::abi::verdict::{Disposition, Verdict};
+use netlab_common::packet::{Covered, Packet};
+
+/// An skb.
+pub struct TcPacket {
+    skb: *mut __sk_buff,
+}
+
+impl TcPacket {
+    /// The packet of a program's context.
+    #[inline(always)]
+    pub fn new(context: &TcContext) -> Self {
+        TcPacket { skb: context.skb.skb }
+    }
+}
+
+/// What the kernel is told. `TC_ACT_UNSPEC` goes on to the next program on the hook, so that others keep
+/// seeing the packets; `TC_ACT_OK` would end the chain.
+#[inline(always)]
+pub fn action(verdict: Verdict) -> i32 {
+    match verdict.disposition() {
+        Disposition::Forwarded | Disposition::Passed => TC_ACT_UNSPEC,
+        Disposition::Dropped => TC_ACT_SHOT,
+    }
+}
+
+/// Bytes that changed, as the checksum helpers take them: in a register, in wire order.
+#[inline(always)]
+fn word<const L: usize>(bytes: [u8; L]) -> u64 {
+    let mut padded = [0u8; 4];
+    let mut i = 0;
+    while i < L && i < 4 {
+        padded[i] = bytes[i];
+        i += 1;
+    }
+    u64::from(u32::from_ne_bytes(padded))
+}
+
+impl Packet for TcPacket {
+    #[inline(always)]
+    fn frame_len(&self) -> u32 {
+        // SAFETY: the context outlives the program's run, and the verifier checks the access.
+        unsafe { (*self.skb).len }
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        // SAFETY: as above.
+        let segments = unsafe { (*self.skb).gso_segs };
+        if segments == 0 { 1 } else { segments }
+    }
+
+    #[inline(always)]
+    fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
+        let mut bytes = MaybeUninit::<[u8; L]>::uninit();
+        // SAFETY: the buffer has L bytes, and the helper fills them all or fails.
+        unsafe {
+            let done = bpf_skb_load_bytes(
+                self.skb.cast(),
+                offset as u32,
+                bytes.as_mut_ptr().cast(),
+                L as u32,
+            );
+            if done == 0 { Some(bytes.assume_init()) } else { None }
+        }
+    }
+
+    #[inline(always)]
+    fn store<const L: usize>(&mut self, offset: usize, bytes: [u8; L]) -> Option<()> {
+        // SAFETY: the buffer has L bytes; the helper checks the skb's bounds and unshares its data.
+        let done = unsafe {
+            bpf_skb_store_bytes(self.skb.cast(), offset as u32, bytes.as_ptr().cast(), L as u32, 0)
+        };
+        (done == 0).then_some(())
+    }
+
+    #[inline(always)]
+    fn update_header_checksum(&mut self, offset: usize, from: [u8; 4], to: [u8; 4]) -> Option<()> {
+        // SAFETY: the helper checks the skb's bounds and unshares its data.
+        let done =
+            unsafe { bpf_l3_csum_replace(self.skb.cast(), offset as u32, word(from), word(to), 4) };
+        (done == 0).then_some(())
+    }
+
+    #[inline(always)]
+    fn update_transport_checksum<const L: usize>(
+        &mut self,
+        offset: usize,
+        from: [u8; L],
+        to: [u8; L],
+        covered: Covered,
+    ) -> Option<()> {
+        let mut flags = L as u64;
+        if covered.pseudo_header {
+            flags |= u64::from(BPF_F_PSEUDO_HDR);
+        }
+        if covered.udp {
+            flags |= u64::from(BPF_F_MARK_MANGLED_0);
+        }
+        // SAFETY: the helper checks the skb's bounds and unshares its data.
+        let done =
+            unsafe { bpf_l4_csum_replace(self.skb.cast(), offset as u32, word(from), word(to), flags) };
+        (done == 0).then_some(())
+    }
+}
