@@ -166,6 +166,12 @@ impl Tables<4> for MemTables {
         self.flows.borrow_mut()[slot as usize] = Some(Flow { head: *head, counters });
     }
 
+    fn write_reply(&self, slot: u32, reply: &Tuple<4>) {
+        if let Some(Some(flow)) = self.flows.borrow_mut().get_mut(slot as usize) {
+            flow.head.reply = *reply;
+        }
+    }
+
     fn read_flow(&self, slot: u32) -> Option<Head<4>> {
         self.flow(slot).map(|flow| flow.head)
     }

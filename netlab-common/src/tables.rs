@@ -41,6 +41,8 @@ pub trait Tables<const N: usize> {
     fn release_slot(&self, slot: u32);
     /// Fills a reserved slot and zeroes its counters; `now` becomes its last sight.
     fn write_flow(&self, slot: u32, head: &Head<N>, now: u64);
+    /// Changes the reply tuple of a reserved slot that no key leads to yet.
+    fn write_reply(&self, slot: u32, reply: &Tuple<N>);
     /// A slot's head.
     fn read_flow(&self, slot: u32) -> Option<Head<N>>;
     /// When a slot's last packet came, in nanoseconds.

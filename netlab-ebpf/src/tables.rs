@@ -85,6 +85,14 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
+    fn write_reply(&self, slot: u32, reply: &Tuple<4>) {
+        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
+            // SAFETY: the pointer is to a whole aligned slot, and no key leads to it yet.
+            unsafe { (*flow).head.reply = *reply };
+        }
+    }
+
+    #[inline(always)]
     fn read_flow(&self, slot: u32) -> Option<Head<4>> {
         let flow = FLOWS.get_ptr(slot)?;
         // SAFETY: the pointer is to a whole aligned slot. Another CPU may change its state meanwhile, one

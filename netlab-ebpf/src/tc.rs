@@ -3,9 +3,7 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::{
-    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC,
-};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::{
     bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_skb_load_bytes, bpf_skb_store_bytes,
 };
@@ -67,12 +65,8 @@ impl Packet for TcPacket {
         let mut bytes = MaybeUninit::<[u8; L]>::uninit();
         // SAFETY: the buffer has L bytes, and the helper fills them all or fails.
         unsafe {
-            let done = bpf_skb_load_bytes(
-                self.skb.cast(),
-                offset as u32,
-                bytes.as_mut_ptr().cast(),
-                L as u32,
-            );
+            let done =
+                bpf_skb_load_bytes(self.skb.cast(), offset as u32, bytes.as_mut_ptr().cast(), L as u32);
             if done == 0 { Some(bytes.assume_init()) } else { None }
         }
     }
@@ -89,8 +83,7 @@ impl Packet for TcPacket {
     #[inline(always)]
     fn update_header_checksum(&mut self, offset: usize, from: [u8; 4], to: [u8; 4]) -> Option<()> {
         // SAFETY: the helper checks the skb's bounds and unshares its data.
-        let done =
-            unsafe { bpf_l3_csum_replace(self.skb.cast(), offset as u32, word(from), word(to), 4) };
+        let done = unsafe { bpf_l3_csum_replace(self.skb.cast(), offset as u32, word(from), word(to), 4) };
         (done == 0).then_some(())
     }
 

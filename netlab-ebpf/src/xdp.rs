@@ -29,7 +29,10 @@ impl<'a> XdpPacket<'a> {
         // that LLVM keeps in a 32-bit register is a mere number to it.
         // SAFETY: the context outlives the program's run.
         let (data, end) = unsafe {
-            ((&raw const (*self.context.ctx).data).read_volatile(), (&raw const (*self.context.ctx).data_end).read_volatile())
+            (
+                (&raw const (*self.context.ctx).data).read_volatile(),
+                (&raw const (*self.context.ctx).data_end).read_volatile(),
+            )
         };
         let mut start = data as usize + offset;
         // The verifier ties a bound to the very register that was compared. Without this fence LLVM adds the

@@ -131,38 +131,31 @@ pub fn create<const N: usize, T: Tables<N>>(
     reply: impl Fn(u32) -> Tuple<N>,
 ) -> Result<Opened<N>, Refusal> {
     let (slot, generation) = tables.reserve_slot().ok_or(Refusal::Full)?;
-    let mut attempt = 0;
-    let claimed = loop {
-        if attempt == attempts {
-            break Err(Refusal::NoReply);
-        }
-        let candidate = reply(attempt);
-        let head = Head {
-            generation,
-            life: life::LIVE,
-            state: new.state,
-            rule: new.rule,
-            kind: new.kind as u32,
-            pad: 0,
-            created: new.now,
-            original: new.original,
-            reply: candidate,
-        };
-        tables.write_flow(slot, &head, new.now);
-        let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
-        match tables.claim_key(&candidate, to) {
-            Claim::Won => break Ok(head),
-            Claim::Taken => attempt += 1,
-            Claim::Full => break Err(Refusal::Full),
-        }
+    let mut head = Head {
+        generation,
+        life: life::LIVE,
+        state: new.state,
+        rule: new.rule,
+        kind: new.kind as u32,
+        pad: 0,
+        created: new.now,
+        original: new.original,
+        reply: reply(0),
     };
-    let head = match claimed {
-        Ok(head) => head,
-        Err(refusal) => {
-            tables.release_slot(slot);
-            return Err(refusal);
-        }
-    };
+    tables.write_flow(slot, &head, new.now);
+    let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
+    let mut claim = tables.claim_key(&head.reply, to);
+    let mut attempt = 1;
+    while claim == Claim::Taken && attempt < attempts {
+        head.reply = reply(attempt);
+        tables.write_reply(slot, &head.reply);
+        claim = tables.claim_key(&head.reply, to);
+        attempt += 1;
+    }
+    if claim != Claim::Won {
+        tables.release_slot(slot);
+        return Err(if claim == Claim::Full { Refusal::Full } else { Refusal::NoReply });
+    }
 
     let to = FlowRef { slot, generation, direction: Direction::Original as u32 };
     let refusal = match tables.claim_key(&new.original, to) {
