@@ -22,8 +22,6 @@ pub struct VethEnd<'a> {
     pub mtu: Option<u32>,
     /// Device group.
     pub group: Option<u32>,
-    /// Whether it is up from the start.
-    pub up: bool,
 }
 
 /// A bridge that is to be made, up and without the spanning tree protocol.
@@ -68,15 +66,20 @@ pub struct Link {
 }
 
 impl Netlink {
-    /// Makes a veth pair, each end in its own namespace; `first` may be made a port of the bridge with index
-    /// `master`. One message, so there is no moment with a half-made pair.
+    /// Makes a veth pair, each end in its own namespace; `first` may come up at once and be made a port of
+    /// the bridge with index `master`. One message, so there is no moment with a half-made pair. `second` is
+    /// down: the kernel makes it before `first`, and a veth without its other end cannot come up.
     pub async fn add_veth(
         &self,
         first: VethEnd<'_>,
+        first_up: bool,
         master: Option<u32>,
         second: VethEnd<'_>,
     ) -> Result<(), NetlinkError> {
         let mut message = veth_end(first);
+        if first_up {
+            set_up(&mut message, true);
+        }
         message.attributes.extend(master.map(LinkAttribute::Controller));
         message.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
@@ -150,13 +153,8 @@ impl Netlink {
 
 fn veth_end(end: VethEnd<'_>) -> LinkMessage {
     let mut message = LinkMessage::default();
-    if end.up {
-        set_up(&mut message, true);
-    }
-    message.attributes = vec![
-        LinkAttribute::IfName(end.name.to_owned()),
-        LinkAttribute::NetNsFd(end.namespace.as_raw_fd()),
-    ];
+    message.attributes =
+        vec![LinkAttribute::IfName(end.name.to_owned()), LinkAttribute::NetNsFd(end.namespace.as_raw_fd())];
     message.attributes.extend(end.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
     message.attributes.extend(end.mtu.map(LinkAttribute::Mtu));
     message.attributes.extend(end.group.map(LinkAttribute::Group));

@@ -59,12 +59,7 @@ impl Built {
 /// nothing of the lab is left, or the failure says what is.
 ///
 /// The caller holds the lab's lock (`LabDir::lock`) and has run `preflight`.
-pub async fn apply(
-    lab: &Lab,
-    plan: &Plan,
-    dir: &LabDir,
-    cancel: impl Future,
-) -> Result<Built, Failure> {
+pub async fn apply(lab: &Lab, plan: &Plan, dir: &LabDir, cancel: impl Future) -> Result<Built, Failure> {
     // This comes before anything that an undo would follow: the journal is a running lab's.
     if dir.journal().exists() {
         return Err(BuildError::Exists(lab.name.clone()).into());
@@ -129,7 +124,8 @@ fn open_own(journal: &Journal, name: &str) -> Result<Namespace, Failure> {
     if ours.is_some_and(|record| record.identity == namespace.identity()) {
         return Ok(namespace);
     }
-    let message = format!("the namespace \"{name}\" is no longer the one that the lab \"{}\" made", journal.lab);
+    let message =
+        format!("the namespace \"{name}\" is no longer the one that the lab \"{}\" made", journal.lab);
     let hint = format!("make the lab anew: `netlab down -l {}`, then `netlab up`", journal.lab);
     Err(Failure::new(crate::error::Kind::Conflict, message).hint(hint))
 }

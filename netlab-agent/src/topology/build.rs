@@ -48,7 +48,7 @@ pub enum BuildError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The kernel refused a step.
-    #[error("cannot {step}: {source}")]
+    #[error("could not do this: {step}")]
     Step {
         /// The step as the plan shows it.
         step: String,
@@ -64,7 +64,7 @@ pub enum BuildError {
         source: NetlinkError,
     },
     /// A sysctl.
-    #[error("in {site}: {source}")]
+    #[error("cannot set the sysctls of {site}")]
     Sysctl {
         /// In whose stack.
         site: String,
@@ -213,7 +213,8 @@ impl<'a> Builder<'a> {
                 }
                 Stage::Cables => {
                     self.run_stage(steps).await?;
-                    self.look_where_needed().await?;
+                    self.look_where_needed(steps).await?;
+                    self.raise_near_ends(steps).await?;
                     self.mark_links().await?;
                 }
                 Stage::Addresses | Stage::Routes => self.run_stage(steps).await?,
@@ -257,10 +258,11 @@ impl<'a> Builder<'a> {
         let mut sysctls = Vec::new();
         for step in &self.plan.steps {
             // A late sysctl belongs to an interface of the lab and goes with it.
-            if let Step::Sysctl { site: site @ Site { place: Place::Host, .. }, key, value, late: false } = step {
+            if let Step::Sysctl { site: site @ Site { place: Place::Host, .. }, key, value, late: false } =
+                step
+            {
                 let read = self.stack(Place::Host).namespace.enter(|| sysctl::read(key))?;
-                let old =
-                    read.map_err(|source| BuildError::Sysctl { site: site.name.clone(), source })?;
+                let old = read.map_err(|source| BuildError::Sysctl { site: site.name.clone(), source })?;
                 sysctls.push(SysctlRecord { key: key.clone(), old, new: value.clone() });
             }
         }
@@ -295,11 +297,7 @@ impl<'a> Builder<'a> {
     /// Sends the requests of one stage, many at a time. Requests of one stack keep their order, because the
     /// futures are started in order and each queues its request when it starts.
     async fn run_stage(&self, steps: &[Step]) -> Result<(), BuildError> {
-        let mut running = stream::iter(steps.iter().map(|step| self.run_step(step))).buffer_unordered(WINDOW);
-        while let Some(result) = running.next().await {
-            result?;
-        }
-        Ok(())
+        all(steps.iter().map(|step| self.run_step(step))).await
     }
 
     async fn run_step(&self, step: &Step) -> Result<(), BuildError> {
@@ -315,7 +313,7 @@ impl<'a> Builder<'a> {
                 };
                 let netlink = &self.stack(Place::Host).netlink;
                 // Only the first end can be made a bridge's port in the same message.
-                netlink.add_veth(self.veth_end(far), master, self.veth_end(near)).await
+                netlink.add_veth(self.veth_end(far), far.up, master, self.veth_end(near)).await
             }
             Step::Loopback { site } => {
                 let up = LinkChange { up: Some(true), ..LinkChange::default() };
@@ -345,7 +343,6 @@ impl<'a> Builder<'a> {
             mac: end.mac.map(|mac| mac.0),
             mtu: end.mtu,
             group: self.group.filter(|_| end.site.place == Place::Host),
-            up: end.up,
         }
     }
 
@@ -381,31 +378,36 @@ impl<'a> Builder<'a> {
     }
 
     /// Learns the interface indexes of the host, whose ports the datapath needs, and of every stack whose
-    /// later steps name an interface.
-    async fn look_where_needed(&mut self) -> Result<(), BuildError> {
+    /// interfaces later steps name: each that has an end of a cable.
+    async fn look_where_needed(&mut self, cables: &[Step]) -> Result<(), BuildError> {
         let mut needed = HashSet::from([position(Place::Host)]);
-        for step in &self.plan.steps {
-            let (site, interface) = match step {
-                Step::Address { site, interface, .. } => (site, Some(interface)),
-                Step::Route { site, route } => (site, route.dev.as_ref()),
-                _ => continue,
-            };
-            if interface.is_some_and(|name| name != "lo") {
-                needed.insert(position(site.place));
-            }
+        for step in cables {
+            let Step::Cable { near, far, .. } = step else { continue };
+            needed.extend([position(near.site.place), position(far.site.place)]);
         }
         let lab = self.lab;
-        let places: Vec<_> = super::places(lab).collect();
-        let stacks = self.stacks.iter_mut().zip(places).filter(|(_, place)| needed.contains(&position(*place)));
-        let looks = stacks.map(|(stack, place)| async move {
+        let stacks = self.stacks.iter_mut().zip(super::places(lab));
+        let looks = stacks.filter(|(_, place)| needed.contains(&position(*place)));
+        let looks = looks.map(|(stack, place)| async move {
             stack.indexes = look(&stack.netlink, lab.place_name(place)).await?;
-            Ok::<_, BuildError>(())
+            Ok(())
         });
-        let mut running = stream::iter(looks).buffer_unordered(WINDOW);
-        while let Some(result) = running.next().await {
-            result?;
-        }
-        Ok(())
+        all(looks).await
+    }
+
+    /// Brings up the ends that the kernel could not bring up while it made the pair.
+    async fn raise_near_ends(&self, cables: &[Step]) -> Result<(), BuildError> {
+        let raises = cables.iter().filter_map(|step| match step {
+            Step::Cable { near, .. } if near.up => Some((step, near)),
+            _ => None,
+        });
+        let up = LinkChange { up: Some(true), ..LinkChange::default() };
+        let raises = raises.map(|(step, near)| async move {
+            let index = self.index(&near.site, &near.name)?;
+            let raised = self.stack(near.site.place).netlink.change_link(index, up).await;
+            raised.map_err(|source| BuildError::Step { step: step.to_string(), source })
+        });
+        all(raises).await
     }
 
     /// Gives the lab's links in a host stack that is not its own the alias that says whose they are. The
@@ -426,17 +428,26 @@ impl<'a> Builder<'a> {
                 marked.await.map_err(|source| BuildError::Step { step: step(), source })
             }
         });
-        let mut running = stream::iter(marks).buffer_unordered(WINDOW);
-        while let Some(result) = running.next().await {
-            result?;
-        }
-        Ok(())
+        all(marks).await
     }
+}
+
+/// Runs requests side by side, up to `WINDOW` at a time, until one fails.
+async fn all<F>(requests: impl Iterator<Item = F>) -> Result<(), BuildError>
+where
+    F: Future<Output = Result<(), BuildError>>,
+{
+    let mut running = stream::iter(requests).buffer_unordered(WINDOW);
+    while let Some(result) = running.next().await {
+        result?;
+    }
+    Ok(())
 }
 
 impl Stack {
     fn new(namespace: Namespace, netlink: Result<Netlink, NetlinkError>) -> Result<Self, BuildError> {
-        let netlink = netlink.map_err(|source| BuildError::Look { site: "a new stack".to_owned(), source })?;
+        let netlink =
+            netlink.map_err(|source| BuildError::Look { site: "a new stack".to_owned(), source })?;
         Ok(Stack { namespace, netlink, indexes: HashMap::new() })
     }
 }
@@ -457,7 +468,8 @@ pub(super) async fn look(netlink: &Netlink, site: &str) -> Result<HashMap<String
 }
 
 async fn uplink(lab: &Lab, host: &Stack) -> Result<Option<Interface>, BuildError> {
-    let missing = |name: &str| BuildError::NoInterface { site: "host".to_owned(), interface: name.to_owned() };
+    let missing =
+        |name: &str| BuildError::NoInterface { site: "host".to_owned(), interface: name.to_owned() };
     // A lab without cables has not looked at the host yet.
     let indexes = look(&host.netlink, "host").await?;
     match &lab.host.uplink {

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use super::netns::{Identity, Namespace};
@@ -83,7 +81,7 @@ async fn signal_and_wait(processes: Vec<Process>, signal: Signal, limit: Duratio
     let waits = processes.into_iter().filter_map(|process| {
         // A process that is gone already is what is wanted.
         sys::pidfd_signal(process.handle.as_fd(), signal as i32).ok()?;
-        AsyncFd::register_with_interest(process.handle, Interest::READABLE).ok()
+        sys::watch(process.handle).ok()
     });
     let waits = waits.map(|handle| async move {
         // A pidfd is readable once its process has ended.

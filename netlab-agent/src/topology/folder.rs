@@ -222,8 +222,7 @@ impl LabDir {
 pub fn write_whole(path: &Path, text: &[u8]) -> Result<(), FolderError> {
     let draft = path.with_extension("tmp");
     let write = || -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&draft)?;
         file.write_all(text)?;
         // Some file systems report a full disk only now.
         file.sync_all()?;

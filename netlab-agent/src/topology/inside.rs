@@ -109,8 +109,8 @@ impl Door {
                     let _ = tree.as_ref().map(|tree| sys::attach_tree(tree.as_fd(), path));
                 }
             }
-            // There is no /sys at all.
-            Err(Errno::ENOENT) => {}
+            // There is no /sys at all, or it is this node's already: netlab was called from inside the node.
+            Err(Errno::ENOENT | Errno::EBUSY) => {}
             Err(error) => return Err(error.into()),
         }
         if let Some(hosts) = &self.hosts {

@@ -193,7 +193,8 @@ fn stack_steps(lab: &Lab, place: Place, steps: &mut Vec<Step>) {
         steps.push(Step::Loopback { site: site() });
     }
     let sysctl = |(key, value): (&str, &str)| {
-        let late = sysctl::interface(key).is_some_and(|name| name != "lo" && has_interface(lab, place, &name));
+        let late =
+            sysctl::interface(key).is_some_and(|name| name != "lo" && has_interface(lab, place, &name));
         Step::Sysctl { site: site(), key: key.to_owned(), value: value.to_owned(), late }
     };
     let pairs = |list: &[(String, String)]| -> Vec<Step> {
@@ -214,11 +215,23 @@ fn stack_steps(lab: &Lab, place: Place, steps: &mut Vec<Step>) {
             let node = &lab.nodes[index];
             steps.extend(pairs(&node.sysctls));
             steps.extend(node.loopback.iter().map(|address| address_step(lab, place, "lo", *address)));
-            let gateway = node.gateway.map(default_route);
+            // The kernel takes no route over a link that is down, and the gateway is often not the file's
+            // own wish but follows from the bridge.
+            let gateway = node.gateway.filter(|gateway| !only_behind_down(lab, place, *gateway));
+            let gateway = gateway.map(default_route);
             add_routes(gateway.as_slice(), steps);
             add_routes(&node.routes, steps);
         }
     }
+}
+
+/// Whether the only links of a place on this address's network are down.
+fn only_behind_down(lab: &Lab, place: Place, address: IpAddr) -> bool {
+    let ends = lab.cables.iter().flat_map(|cable| [&cable.near, &cable.far]);
+    let mut reaching = ends
+        .filter(|end| end.place == place && end.addresses.iter().any(|net| net.contains(&address)))
+        .peekable();
+    reaching.peek().is_some() && reaching.all(|end| !end.up)
 }
 
 fn default_route(via: IpAddr) -> Route {

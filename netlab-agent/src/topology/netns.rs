@@ -279,7 +279,8 @@ pub fn withdraw(name: &str) -> Result<(), NetnsError> {
 pub fn prepare_folder() -> Result<(), NetnsError> {
     let folder = Path::new(FOLDER);
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(NetnsError::Folder)?;
-    let share = || mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    let share =
+        || mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
     match share() {
         Ok(()) => return Ok(()),
         // Not a mount yet.

@@ -67,8 +67,11 @@ fn taken(lab: &Lab, place: Place) -> Option<Failure> {
             Failure::new(Kind::Conflict, format!("the namespace \"{name}\" belongs to the lab \"{other}\""))
                 .hint(format!("take that lab down (`netlab down -l {other}`), or rename the node"))
         }
-        None => Failure::new(Kind::Conflict, format!("there is a namespace \"{name}\" already, and no lab made it"))
-            .hint(format!("rename the node, or delete that namespace: `ip netns delete {name}`")),
+        None => Failure::new(
+            Kind::Conflict,
+            format!("there is a namespace \"{name}\" already, and no lab made it"),
+        )
+        .hint(format!("rename the node, or delete that namespace: `ip netns delete {name}`")),
     };
     Some(failure)
 }
@@ -108,8 +111,11 @@ fn taken_link(link: &Link) -> Failure {
             Failure::new(Kind::Conflict, format!("the interface \"{name}\" belongs to the lab \"{other}\""))
                 .hint(format!("take that lab down (`netlab down -l {other}`), or rename the interface"))
         }
-        None => Failure::new(Kind::Conflict, format!("the host has an interface \"{name}\" already, and no lab made it"))
-            .hint("rename it in the lab file, or give the lab a host of its own: `[host] namespace = \"…\"`"),
+        None => Failure::new(
+            Kind::Conflict,
+            format!("the host has an interface \"{name}\" already, and no lab made it"),
+        )
+        .hint("rename it in the lab file, or give the lab a host of its own: `[host] namespace = \"…\"`"),
     }
 }
 
@@ -119,9 +125,13 @@ fn missing_uplink(lab: &Lab, stack: &Stack) -> Option<Failure> {
     if exists || super::host_interfaces(lab).contains(name) {
         return None;
     }
-    let names: Vec<_> = stack.links.iter().map(|link| link.name.as_str()).filter(|name| *name != "lo").collect();
+    let names: Vec<_> =
+        stack.links.iter().map(|link| link.name.as_str()).filter(|name| *name != "lo").collect();
     let failure = Failure::new(Kind::Usage, format!("the host has no interface \"{name}\" to be the uplink"));
-    Some(failure.hint(format!("it has: {}; `uplink = \"auto\"` takes the one with the default route", names.join(", "))))
+    Some(failure.hint(format!(
+        "it has: {}; `uplink = \"auto\"` takes the one with the default route",
+        names.join(", ")
+    )))
 }
 
 async fn look() -> Result<Stack, NetlinkError> {
@@ -136,7 +146,8 @@ async fn look() -> Result<Stack, NetlinkError> {
     for route in netlink.routes().await? {
         // A default route overlaps everything and stands in nobody's way.
         if route.to.prefix_len() > 0 {
-            let whose = route.interface.map_or("a route".to_owned(), |index| format!("a route over {}", name(index)));
+            let whose =
+                route.interface.map_or("a route".to_owned(), |index| format!("a route over {}", name(index)));
             networks.push((route.to, whose));
         }
     }

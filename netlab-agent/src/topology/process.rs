@@ -191,8 +191,8 @@ fn pending<'a>(lab: &'a Lab, built: &Built) -> Result<Vec<Pending<'a>>, ProcessE
         for wait in &node.wait {
             // The socket stays bound to the node, so the thread enters each only once.
             let socket = built.namespace(Place::Node(index)).enter(ListenSocket::open)?;
-            let socket = socket
-                .map_err(|source| ProcessError::Listeners { node: node.name.clone(), source })?;
+            let socket =
+                socket.map_err(|source| ProcessError::Listeners { node: node.name.clone(), source })?;
             pending.push(Pending { node: &node.name, wait, socket });
         }
     }
@@ -205,8 +205,7 @@ impl Pending<'_> {
             Wait::Tcp(port) => (self.socket.tcp(), port),
             Wait::Udp(port) => (self.socket.udp(), port),
         };
-        let ports =
-            ports.map_err(|source| ProcessError::Listeners { node: self.node.to_owned(), source })?;
+        let ports = ports.map_err(|source| ProcessError::Listeners { node: self.node.to_owned(), source })?;
         Ok(ports.contains(wanted))
     }
 

@@ -120,10 +120,7 @@ mod tests {
     fn a_dotted_name_becomes_a_path_and_a_slash_a_dot() {
         let path_of = |key| path(key).unwrap().display().to_string();
         assert_eq!(path_of("net.ipv4.ip_forward"), "/proc/sys/net/ipv4/ip_forward");
-        assert_eq!(
-            path_of("net.ipv4.conf.eth0/100.rp_filter"),
-            "/proc/sys/net/ipv4/conf/eth0.100/rp_filter"
-        );
+        assert_eq!(path_of("net.ipv4.conf.eth0/100.rp_filter"), "/proc/sys/net/ipv4/conf/eth0.100/rp_filter");
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub enum Problem {
     #[error("cannot put back a sysctl of the host")]
     Sysctl(#[from] SysctlError),
     /// A sysctl was changed by somebody else meanwhile.
-    #[error("the sysctl {key} was changed to \"{found}\" since the lab set it; it was left so, and was \"{old}\" before")]
+    #[error(
+        "the sysctl {key} was changed to \"{found}\" since the lab set it; it was left so, and was \"{old}\" before"
+    )]
     Changed {
         /// Dotted name.
         key: String,

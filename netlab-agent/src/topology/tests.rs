@@ -61,7 +61,11 @@ fn planets() -> Lab {
         cables: vec![
             port(0, "earth", "10.10.0.10/16"),
             Cable {
-                near: End { up: false, mac: Some(Mac([2, 0, 0, 0, 0, 7])), ..port(1, "neptune", "10.10.0.20/16").near },
+                near: End {
+                    up: false,
+                    mac: Some(Mac([2, 0, 0, 0, 0, 7])),
+                    ..port(1, "neptune", "10.10.0.20/16").near
+                },
                 ..port(1, "neptune", "10.10.0.20/16")
             },
             Cable {
@@ -78,7 +82,40 @@ fn planets() -> Lab {
 
 #[test]
 fn the_plan_of_the_tutorial_reads_in_order() {
-    assert_snapshot!(plan(&planets()).to_string(), @"");
+    assert_snapshot!(plan(&planets()).to_string(), @r"
+    make namespace planet-host for the host
+    make namespace earth
+    make namespace neptune
+    make namespace internet
+    in host: set net.ipv4.ip_forward = 1
+    in earth: set net.ipv4.tcp_syncookies = 0
+    in host: make bridge planet-br, address 02:c8:e3:c3:00:8d, mtu 9000
+    make cable earth:earth-veth (mtu 9000) -- host:earth-br-veth (mtu 9000), port of planet-br
+    make cable neptune:neptune-veth (address 02:00:00:00:00:07, mtu 9000, down) -- host:neptune-br-veth (mtu 9000), port of planet-br
+    make cable internet:eth0 -- host:eth0
+    in host: bring lo up
+    in earth: bring lo up
+    in neptune: bring lo up
+    in internet: bring lo up
+    in internet: add address 8.8.8.8/32 to lo
+    in host: add address 10.10.0.1/16 to planet-br
+    in earth: add address 10.10.0.10/16 to earth-veth
+    in neptune: add address 10.10.0.20/16 to neptune-veth
+    in internet: add address 192.168.0.1/24 to eth0
+    in host: add address 192.168.0.108/24 to eth0
+    in host: add route to 0.0.0.0/0 via 192.168.0.1
+    in earth: add route to 0.0.0.0/0 via 10.10.0.1
+    in host: set net.ipv4.conf.planet-br.rp_filter = 1
+    ");
+}
+
+#[test]
+fn a_gateway_behind_a_link_that_is_down_gets_no_route() {
+    let to_neptune = |step: &&Step| matches!(step, Step::Route { site, .. } if site.name == "neptune");
+    assert_eq!(plan(&planets()).steps.iter().find(to_neptune), None);
+    let mut lab = planets();
+    lab.cables[1].near.up = true;
+    assert!(plan(&lab).steps.iter().any(|step| to_neptune(&step)));
 }
 
 #[test]
@@ -110,7 +147,17 @@ fn bridge_addresses_are_local_unicast_and_differ_between_bridges() {
 
 #[test]
 fn the_hosts_file_names_every_address_and_the_machine() {
-    assert_snapshot!(hosts::text(&planets(), "workbench"), @"");
+    assert_snapshot!(hosts::text(&planets(), "workbench"), @r"
+    127.0.0.1 localhost
+    ::1 localhost ip6-localhost
+    10.10.0.1 host planet-host
+    192.168.0.108 host.eth0
+    10.10.0.10 earth
+    10.10.0.20 neptune
+    192.168.0.1 internet
+    8.8.8.8 internet.lo
+    127.0.1.1 workbench
+    ");
 }
 
 #[test]

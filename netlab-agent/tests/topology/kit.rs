@@ -97,7 +97,11 @@ pub struct World {
     processes: usize,
 }
 
+/// Looks around. What has ended is reaped first: the test is its sandbox's first process, so it inherits all
+/// orphans.
 pub async fn world() -> World {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {}
     let names = |folder: &str| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<BTreeSet<_>>()
