@@ -1,7 +1,22 @@
-//! netlab's library, in reading order: the lab file, the plan for it, the machine, the datapath, and what
-//! they show. `main.rs` is only a shell around it.
+//! netlab's library, in reading order: what a lab is, the machine below it, what netlab does with both, and
+//! how it shows that. `main.rs` is only a shell around it.
 
 pub mod error;
 pub mod lab;
 
+pub mod netlink;
+pub mod netns;
+pub mod sys;
+
 pub mod datapath;
+pub mod topology;
+
+pub mod agent;
+pub mod check;
+pub mod conntrack;
+pub mod nat;
+pub mod stats;
+
+pub mod output;
+
+pub mod cli;

@@ -1,3 +1,178 @@
-//! The datapath: loading, attaching, and reading the eBPF object.
+//! The datapath of one lab: loaded, filled with rules, attached, and pinned, so that it outlives the command
+//! that made it and anyone can read its maps.
+//!
+//! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps by their names, links as
+//! `<interface>.<hook>`. Removing the pins detaches the programs and frees the maps.
 
+pub mod attach;
+pub mod bpffs;
+pub mod maps;
 pub mod object;
+pub mod rules;
+
+use netlab_common::abi::hook::Hook;
+
+use crate::error::{Explain, Kind};
+use rules::Rules;
+
+/// What goes wrong between netlab and the kernel's BPF side.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refuses the maps or the object.
+    #[error("the kernel does not take netlab's eBPF maps")]
+    Object(#[from] aya::EbpfError),
+    /// The verifier refuses a program.
+    #[error("the kernel does not take netlab's program {name}")]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// What the kernel says.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A map or program that the object should have is not in it.
+    #[error("netlab's eBPF object has no {name}")]
+    Absent {
+        /// What is missing.
+        name: &'static str,
+    },
+    /// A program cannot be attached.
+    #[error("the program for {hook} cannot be attached to interface {interface}")]
+    Attach {
+        /// Interface name.
+        interface: String,
+        /// Hook name.
+        hook: &'static str,
+        /// What the kernel says.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A program is attached by a way that ends with the process.
+    #[error("the program for {hook} on interface {interface} cannot be kept attached")]
+    Link {
+        /// Interface name.
+        interface: String,
+        /// Hook name.
+        hook: &'static str,
+        /// What the kernel says.
+        source: Box<aya::programs::links::LinkError>,
+    },
+    /// A map cannot be read or written.
+    #[error("the map {name} cannot be used")]
+    Map {
+        /// Which map.
+        name: &'static str,
+        /// What the kernel says.
+        source: Box<aya::maps::MapError>,
+    },
+    /// Something cannot be pinned.
+    #[error("{path} cannot be pinned")]
+    Pin {
+        /// The pin.
+        path: String,
+        /// What the kernel says.
+        source: Box<aya::pin::PinError>,
+    },
+    /// The BPF file system, or a folder in it, cannot be used.
+    #[error("{path} cannot be used")]
+    BpfFs {
+        /// The path.
+        path: String,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// The lab's pins are of another version of netlab.
+    #[error("lab {lab} has no maps of ABI version {version}")]
+    OtherAbi {
+        /// The lab.
+        lab: String,
+        /// The version this netlab speaks.
+        version: u32,
+    },
+}
+
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Object(_) | Error::Program { .. } | Error::Attach { .. } | Error::Link { .. } | Error::BpfFs { .. } => {
+                Kind::Privilege
+            }
+            Error::OtherAbi { .. } => Kind::Conflict,
+            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Error::Object(_) | Error::Program { .. } | Error::Attach { .. } | Error::Link { .. } => vec![
+                "netlab's NAT needs Linux 6.6 or newer with BPF, tcx and CAP_BPF; `uname -r` tells the version"
+                    .into(),
+            ],
+            Error::BpfFs { .. } => {
+                vec!["the BPF file system is mounted with `mount -t bpf bpf /sys/fs/bpf`".into()]
+            }
+            Error::OtherAbi { .. } => vec![
+                "the lab was brought up by another version of netlab: take it down and up again".into(),
+            ],
+            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The result of this module's work.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Which side of the host an interface is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Towards a node.
+    Port,
+    /// Towards the world.
+    Uplink,
+}
+
+impl Role {
+    /// The hooks of such an interface.
+    pub fn hooks(self) -> [Hook; 2] {
+        match self {
+            Role::Port => [Hook::PortIn, Hook::PortOut],
+            Role::Uplink => [Hook::UplinkIn, Hook::UplinkOut],
+        }
+    }
+}
+
+/// An interface of the host's that programs are attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name in the host's namespace.
+    pub name: String,
+    /// Where it leads.
+    pub role: Role,
+}
+
+/// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
+/// thread is in. Nothing stays behind when it fails.
+///
+/// # Errors
+/// See [`Error`].
+pub fn install(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
+    bpffs::prepare(lab)?;
+    let done = build(lab, interfaces, rules);
+    if done.is_err() {
+        // The first error is the one to report.
+        let _ = bpffs::remove(lab);
+    }
+    done
+}
+
+fn build(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
+    let sizes = object::Sizes {
+        flows: object::Sizes::FLOWS,
+        forwards: rules.forwards.len() as u32,
+        masquerades: rules.masquerades.len() as u32,
+        zones: rules.zones.len() as u32,
+        rules: (rules.forwards.len() + rules.masquerade_count) as u32,
+    };
+    let mut object = object::load(&sizes)?;
+    maps::fill(&mut object, rules)?;
+    maps::pin(&object, lab)?;
+    attach::attach(&mut object, lab, interfaces)
+}

@@ -1,0 +1,182 @@
+//! The command line: its grammar, and the way to each verb. One verb a file; only these files and `output`
+//! print.
+
+mod check;
+mod conntrack;
+mod down;
+mod exec;
+mod forward;
+mod lint;
+mod raise;
+mod running;
+mod stats;
+mod status;
+mod supervise;
+mod up;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Failure, Kind, Result};
+
+/// Network labs out of namespaces, with NAT in eBPF.
+#[derive(Debug, Parser)]
+#[command(name = "netlab", version, about, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong command or lab file, 3 no such lab or node,\n\
+    5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone.")]
+pub struct Arguments {
+    /// The running lab to address; not needed while only one runs.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    lab: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For reading.
+    Table,
+    /// For programs; stable, with a `schema` field.
+    Json,
+}
+
+/// The option that chooses it.
+#[derive(Debug, Args)]
+struct Output {
+    /// How to show the result.
+    #[arg(short, long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Which lab file.
+#[derive(Debug, Args)]
+struct LabFile {
+    /// The lab file; without one `$NETLAB_FILE`, else `./lab.toml`.
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    positional: Option<PathBuf>,
+    /// The same as an option.
+    #[arg(short, long, env = "NETLAB_FILE", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl LabFile {
+    fn path(&self) -> PathBuf {
+        self.positional.clone().or_else(|| self.file.clone()).unwrap_or_else(|| "lab.toml".into())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Bring a lab up, and leave an agent that watches over it.
+    Up {
+        #[command(flatten)]
+        file: LabFile,
+        /// Stay, show live counters, and take the lab down on Ctrl-C.
+        #[arg(long)]
+        foreground: bool,
+    },
+    /// Take a lab down: everything as it was before.
+    Down,
+    /// Show a lab's nodes, interfaces and agent, or all running labs.
+    Status(Output),
+    /// Run a command in a node, or in `host`; its exit status is the command's own.
+    Exec {
+        /// The node.
+        node: String,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+        command: Vec<OsString>,
+    },
+    /// Open a shell in a node, or in `host`.
+    Shell {
+        /// The node.
+        node: String,
+    },
+    /// Try the lab's checks.
+    Check(Output),
+    /// Port forwards and their counters.
+    Forward {
+        #[command(subcommand)]
+        verb: List,
+    },
+    /// Masquerades and their counters.
+    Masquerade {
+        #[command(subcommand)]
+        verb: List,
+    },
+    /// The flow table.
+    Conntrack {
+        #[command(subcommand)]
+        verb: List,
+    },
+    /// What each hook received and what became of it.
+    Stats(Output),
+    /// Check a lab file; needs no root.
+    Lint {
+        #[command(flatten)]
+        file: LabFile,
+    },
+    /// Brings the lab up and watches over it: what `up` starts.
+    #[command(name = "agent", hide = true)]
+    Agent {
+        /// The lab file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum List {
+    /// List them.
+    Ls(Output),
+}
+
+/// Does what the command line says; the number is the exit code.
+///
+/// # Errors
+/// Whatever the verb fails with, ready to be printed.
+pub fn run(arguments: Arguments) -> Result<u8> {
+    let lab = arguments.lab.as_deref();
+    match arguments.verb {
+        Verb::Up { file, foreground: true } => supervise::foreground(&file.path()),
+        Verb::Up { file, foreground: false } => up::up(&file.path()),
+        Verb::Agent { file } => supervise::background(&file),
+        Verb::Down => down::down(lab),
+        Verb::Status(output) => status::status(lab, output.format),
+        Verb::Exec { node, command } => exec::exec(lab, &node, &command),
+        Verb::Shell { node } => exec::shell(lab, &node),
+        Verb::Check(output) => check::check(lab, output.format),
+        Verb::Forward { verb: List::Ls(output) } => forward::forwards(lab, output.format),
+        Verb::Masquerade { verb: List::Ls(output) } => forward::masquerades(lab, output.format),
+        Verb::Conntrack { verb: List::Ls(output) } => conntrack::ls(lab, output.format),
+        Verb::Stats(output) => stats::stats(lab, output.format),
+        Verb::Lint { file } => lint::lint(&file.path()),
+    }
+}
+
+/// Prints a result. A reader that has gone away (`| head`) is not an error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Kind::Failed, format!("cannot write the result: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints progress or a warning, beside the result.
+fn note(text: &str) {
+    // Whoever closed standard error does not want to know.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A runtime on this thread: netlink, timers and signals need no other.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Kind::Failed, format!("the system gives no resources to run on: {error}"))
+    })
+}

@@ -1,0 +1,95 @@
+//! The lab's folder in the BPF file system, and the file system itself where it is not mounted.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount, umount};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use netlab_common::abi::ABI_VERSION;
+
+use super::{Error, Result};
+
+const ROOT: &str = "/sys/fs/bpf";
+/// Source name of a mount that netlab made: the mark by which it may take it away again.
+const MARK: &str = "netlab";
+
+/// Where a lab's pins are.
+pub fn folder(lab: &str) -> PathBuf {
+    lab_folder(lab).join(format!("v{ABI_VERSION}"))
+}
+
+fn lab_folder(lab: &str) -> PathBuf {
+    Path::new(ROOT).join("netlab").join(lab)
+}
+
+/// Mounts the file system if need be, and makes the lab's folder.
+///
+/// # Errors
+/// When either is refused.
+pub fn prepare(lab: &str) -> Result<()> {
+    if !is_mounted() {
+        mount(Some(MARK), ROOT, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
+            .map_err(|errno| failed(Path::new(ROOT), errno.into()))?;
+    }
+    let folder = folder(lab);
+    fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
+}
+
+/// Takes a lab's pins away, and with the last lab everything that netlab put into the file system. That a
+/// part is missing already is fine.
+///
+/// # Errors
+/// When a pin or folder cannot be removed.
+pub fn remove(lab: &str) -> Result<()> {
+    let folder = lab_folder(lab);
+    if !is_mounted() || !folder.exists() {
+        return Ok(());
+    }
+    remove_tree(&folder).map_err(|source| failed(&folder, source))?;
+    // Fails while another lab is there, which is as it should be.
+    let last = fs::remove_dir(Path::new(ROOT).join("netlab")).is_ok();
+    if last && is_ours() && is_empty(Path::new(ROOT)) {
+        // A mount that is busy stays; it is empty.
+        let _ = umount(ROOT);
+    }
+    Ok(())
+}
+
+/// Whether a lab has pins, of whatever version.
+pub fn exists(lab: &str) -> bool {
+    is_mounted() && lab_folder(lab).exists()
+}
+
+/// `fs::remove_dir_all` opens folders in a way the BPF file system does not know, so this walks by hand.
+fn remove_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir(folder)
+}
+
+fn is_mounted() -> bool {
+    statfs(ROOT).is_ok_and(|status| status.filesystem_type() == BPF_FS_MAGIC)
+}
+
+fn is_ours() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some(MARK) && words.next() == Some(ROOT)
+    })
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::BpfFs { path: path.display().to_string(), source }
+}
