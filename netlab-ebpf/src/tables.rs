@@ -50,7 +50,7 @@ impl Tables<4> for MapTables {
             Ok(None) | Err(_) => {
                 let fresh = FRESH_SLOT.get_ptr_mut(0)?;
                 // SAFETY: the pointer is to the array's one aligned u64.
-                let number = unsafe { atomic::add(fresh, 1) };
+                let number = unsafe { atomic::fetch_add(fresh, 1) };
                 if number > u64::from(u32::MAX) {
                     return None;
                 }

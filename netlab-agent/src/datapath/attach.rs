@@ -27,7 +27,7 @@ pub fn attach(
     for interface in interfaces {
         for hook in interface.role.hooks() {
             let link = attach_one(object, interface, hook)?;
-            let path = bpffs::folder(lab).join(format!("{}.{}", interface.name, hook.name()));
+            let path = bpffs::folder(lab).join(pin_name(&interface.name, hook));
             link.pin(&path).map_err(|source| Error::Pin {
                 path: path.display().to_string(),
                 source: Box::new(source),
@@ -35,6 +35,11 @@ pub fn attach(
         }
     }
     Ok(())
+}
+
+/// The BPF file system takes no dots; an interface's name may have them, but never a colon.
+fn pin_name(interface: &str, hook: Hook) -> String {
+    format!("{}@{}", hook.name(), interface.replace('.', ":"))
 }
 
 fn attach_one(object: &mut Ebpf, interface: &Interface, hook: Hook) -> Result<FdLink> {

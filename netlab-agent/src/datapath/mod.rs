@@ -2,7 +2,7 @@
 //! that made it and anyone can read its maps.
 //!
 //! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps by their names, links as
-//! `<interface>.<hook>`. Removing the pins detaches the programs and frees the maps.
+//! `<hook>@<interface>`. Removing the pins detaches the programs and frees the maps.
 
 pub mod attach;
 pub mod bpffs;
