@@ -44,12 +44,8 @@ pub fn hooks(maps: &Maps) -> datapath::Result<Vec<HookStats>> {
         .iter()
         .map(|&hook| {
             let (received, counts) = maps.hook(hook)?;
-            let verdicts = Verdict::ALL
-                .iter()
-                .copied()
-                .zip(counts)
-                .filter(|(_, count)| count.packets > 0)
-                .collect();
+            let verdicts =
+                Verdict::ALL.iter().copied().zip(counts).filter(|(_, count)| count.packets > 0).collect();
             Ok(HookStats { hook, received, verdicts })
         })
         .collect()

@@ -1,1 +1,3 @@
-//! Test kit; filled below.
+//! The test kit: a private machine to run netlab on, and what it had before and after.
+
+pub mod machine;

@@ -18,7 +18,8 @@ static SENT: AtomicU16 = AtomicU16::new(0);
 pub fn ping(to: IpAddr, patience: Duration) -> io::Result<String> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
     // The identifier tells the replies to this request from those to any other of this process.
-    let identifier = (std::process::id() as u16).wrapping_add(SENT.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+    let identifier =
+        (std::process::id() as u16).wrapping_add(SENT.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
     let mut request = [0u8; icmp::LEN + 8];
     request[0] = icmp::ECHO_REQUEST;
     request[icmp::IDENTIFIER..icmp::IDENTIFIER + 2].copy_from_slice(&identifier);
@@ -80,7 +81,9 @@ fn no_answer() -> io::Error {
 /// The system's error without its number.
 fn readable(error: io::Error) -> io::Error {
     match error.kind() {
-        ErrorKind::NetworkUnreachable => io::Error::new(ErrorKind::NetworkUnreachable, "network is unreachable"),
+        ErrorKind::NetworkUnreachable => {
+            io::Error::new(ErrorKind::NetworkUnreachable, "network is unreachable")
+        }
         ErrorKind::HostUnreachable => io::Error::new(ErrorKind::HostUnreachable, "host is unreachable"),
         _ => error,
     }

@@ -25,8 +25,5 @@ pub fn check(lab: Option<&str>, format: Format) -> Result<u8> {
 
 async fn run(lab: &Lab, dir: &LabDir) -> Result<Vec<Outcome>> {
     let built = topology::reopen(lab, dir).await?;
-    lab.checks
-        .iter()
-        .map(|one| Ok(built.namespace(one.from).enter(|| check::try_one(one))?))
-        .collect()
+    lab.checks.iter().map(|one| Ok(built.namespace(one.from).enter(|| check::try_one(one))?)).collect()
 }

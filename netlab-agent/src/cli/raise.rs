@@ -87,8 +87,11 @@ fn folder_of(path: &Path) -> PathBuf {
 async fn again(dir: LabDir, lab: Lab, text: &str) -> Result<Raised> {
     let name = &lab.name;
     if !dir.path().join("lab.json").exists() {
-        return Err(Failure::new(Kind::Failed, format!("lab {name} is being brought up, or was left half-made"))
-            .hint(format!("if no other `netlab up` is at work, clear it away with `netlab down -l {name}`")));
+        return Err(Failure::new(
+            Kind::Failed,
+            format!("lab {name} is being brought up, or was left half-made"),
+        )
+        .hint(format!("if no other `netlab up` is at work, clear it away with `netlab down -l {name}`")));
     }
     if fs::read_to_string(dir.lab_file()).is_ok_and(|known| known != text) {
         return Err(Failure::new(

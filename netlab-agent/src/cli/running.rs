@@ -39,8 +39,10 @@ pub fn find_dir(name: Option<&str>) -> Result<LabDir> {
     let Some(name) = name else {
         return match labs.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(Failure::new(Kind::Missing, "no lab is running")
-                .hint("bring one up with `netlab up FILE`")),
+            [] => {
+                Err(Failure::new(Kind::Missing, "no lab is running")
+                    .hint("bring one up with `netlab up FILE`"))
+            }
             _ => Err(Failure::new(
                 Kind::Usage,
                 format!("{} labs are running: {}", names.len(), names.join(", ")),

@@ -56,8 +56,10 @@ pub fn background(path: &Path) -> Result<u8> {
                 None => std::future::pending().await,
             }
         };
-        let up = raise::raise(path, async { tokio::select! { () = interrupts.next() => {}, () = gone => {} } })
-            .await?;
+        let up = raise::raise(path, async {
+            tokio::select! { () = interrupts.next() => {}, () = gone => {} }
+        })
+        .await?;
         let Up { dir, lab, started, lock, .. } = match up {
             raise::Raised::Already(text) => {
                 print(&text)?;
@@ -135,7 +137,10 @@ async fn watch(
         }
         started.retain_mut(|command| match command.child.try_wait() {
             Ok(Some(status)) => {
-                note(&format!("lab {lab}: command {} of node {} ended: {status}", command.number, command.node));
+                note(&format!(
+                    "lab {lab}: command {} of node {} ended: {status}",
+                    command.number, command.node
+                ));
                 false
             }
             Ok(None) | Err(_) => true,
@@ -179,4 +184,3 @@ fn detach(dir: &LabDir, line: Option<UnixStream>) -> io::Result<()> {
     dup2_stderr(&log)?;
     Ok(())
 }
-

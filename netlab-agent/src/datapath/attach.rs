@@ -14,15 +14,9 @@ use super::{Error, Interface, Result, bpffs};
 ///
 /// # Errors
 /// See [`Error`]; links that were made before the failure are pinned already and go with the lab's folder.
-pub fn attach(
-    object: &mut Ebpf,
-    lab: &str,
-    interfaces: &[Interface],
-) -> Result<()> {
+pub fn attach(object: &mut Ebpf, lab: &str, interfaces: &[Interface]) -> Result<()> {
     for name in names::TC_PROGRAMS {
-        program(object, name)?
-            .load()
-            .map_err(|source| Error::Program { name, source: Box::new(source) })?;
+        program(object, name)?.load().map_err(|source| Error::Program { name, source: Box::new(source) })?;
     }
     for interface in interfaces {
         for hook in interface.role.hooks() {

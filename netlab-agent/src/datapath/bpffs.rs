@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use netlab_common::abi::ABI_VERSION;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use netlab_common::abi::ABI_VERSION;
 
 use super::{Error, Result};
 

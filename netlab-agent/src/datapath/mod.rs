@@ -92,9 +92,11 @@ pub enum Error {
 impl Explain for Error {
     fn kind(&self) -> Kind {
         match self {
-            Error::Object(_) | Error::Program { .. } | Error::Attach { .. } | Error::Link { .. } | Error::BpfFs { .. } => {
-                Kind::Privilege
-            }
+            Error::Object(_)
+            | Error::Program { .. }
+            | Error::Attach { .. }
+            | Error::Link { .. }
+            | Error::BpfFs { .. } => Kind::Privilege,
             Error::OtherAbi { .. } => Kind::Conflict,
             Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Kind::Failed,
         }

@@ -1,6 +1,6 @@
 //! The hooks' books: received, and what became of it.
 
-use netlab_common::abi::verdict::Disposition;
+use netlab_common::abi::verdict::{Disposition, Verdict};
 use serde_json::{Value, json};
 
 use super::{json as document, size, table as render};
@@ -18,7 +18,6 @@ pub fn table(hooks: &[HookStats]) -> String {
             "received".into(),
             received.packets.to_string(),
             size(received.bytes),
-            String::new(),
         ]);
         for (verdict, count) in &hook.verdicts {
             rows.push(vec![
@@ -26,15 +25,32 @@ pub fn table(hooks: &[HookStats]) -> String {
                 format!("{} {}", verdict.disposition().name(), verdict.name()),
                 count.packets.to_string(),
                 size(count.bytes),
-                verdict.explain().trim().trim_end_matches('.').to_owned(),
             ]);
         }
     }
-    let mut text = render(&["HOOK", "VERDICT", "PKTS", "BYTES", "THE PACKET"], rows, &[2, 3]);
+    let mut text = render(&["HOOK", "VERDICT", "PKTS", "BYTES"], rows, &[2, 3]);
     for hook in hooks {
         text.push_str(&sum(hook));
     }
+    // Why packets went on is told by the verdict's name; why they ended wants a sentence.
+    let mut dropped: Vec<Verdict> = hooks
+        .iter()
+        .flat_map(|hook| hook.verdicts.iter().map(|(verdict, _)| *verdict))
+        .filter(|verdict| verdict.disposition() == Disposition::Dropped)
+        .collect();
+    dropped.sort();
+    dropped.dedup();
+    for verdict in dropped {
+        text.push_str(&format!("{}: the packet{}\n", verdict.name(), lower_first(verdict.explain())));
+    }
     text
+}
+
+/// The documentation's sentence as the rest of one.
+fn lower_first(sentence: &str) -> String {
+    let sentence = sentence.trim();
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| format!(" {}{}", first.to_lowercase(), letters.as_str()))
 }
 
 /// `received = forwarded + passed + dropped`, in numbers.

@@ -6,12 +6,12 @@ use std::future::Future;
 use super::build::{BuildError, Builder, look, position};
 use super::folder::LabDir;
 use super::journal::{Interface, Journal};
-use crate::netns::Namespace;
 use super::{Plan, teardown};
-use crate::netns;
 use crate::error::{Explain, Failure};
 use crate::lab::{Lab, Place};
 use crate::netlink::Netlink;
+use crate::netns;
+use crate::netns::Namespace;
 
 /// A lab that is up.
 #[derive(Debug)]

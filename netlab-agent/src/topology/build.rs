@@ -14,12 +14,12 @@ use thiserror::Error;
 
 use super::folder::{FolderError, LabDir, write_whole};
 use super::journal::{self, Guest, Interface, Journal, JournalError, NamespaceRecord, State, SysctlRecord};
-use crate::netns::{self, Namespace, NetnsError};
 use super::sysctl::{self, SysctlError};
 use super::{Plan, PlannedEnd, Site, Stage, Step, hosts};
 use crate::error::{Explain, Kind};
 use crate::lab::{Lab, Place, Uplink};
 use crate::netlink::{LinkChange, Netlink, NetlinkError, NewBridge, NewRoute, VethEnd};
+use crate::netns::{self, Namespace, NetnsError};
 use crate::sys;
 
 /// Requests that wait for an answer at the same time.

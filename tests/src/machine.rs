@@ -1,0 +1,204 @@
+//! A private machine: its own network, mounts and process ids, in which a test may do anything as root.
+//!
+//! Nothing of it is visible outside, and everything in it, labs and processes and pins, ends with it: also
+//! when the test fails or is killed.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// How long a machine lives at the most, in seconds; nothing outlives its test by more.
+const LIFETIME: u32 = 300;
+
+/// A private machine.
+pub struct Machine {
+    holder: Child,
+    workdir: tempfile::TempDir,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+#[must_use = "a test that ran a command looks at what came of it"]
+pub struct Ran {
+    /// Exit status; signals are 128 and their number, as in a shell.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Standard output of a command that must succeed.
+    ///
+    /// # Panics
+    /// When it failed, with all that it printed.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "the command failed\n{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard error of a command that must fail with this code.
+    ///
+    /// # Panics
+    /// When it did not, with all that it printed.
+    pub fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, code, "unexpected exit code\n{}{}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+impl Machine {
+    /// A machine with nothing but a loopback interface, an empty `/run`, and no BPF file system.
+    ///
+    /// # Panics
+    /// When the system gives none; the tests that need one need root.
+    pub fn new() -> Self {
+        Self::start().expect("a private machine needs root and util-linux's unshare")
+    }
+
+    fn start() -> Result<Self> {
+        let script = format!(
+            "set -e
+             mount -t tmpfs -o size=64m tmpfs /run
+             umount -l /sys/fs/bpf 2>/dev/null || true
+             ip link set lo up
+             echo ready
+             exec sleep {LIFETIME}"
+        );
+        let mut holder = Command::new("unshare")
+            .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"])
+            .arg(script)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("unshare")?;
+        let mut line = String::new();
+        let stdout = holder.stdout.take().context("the pipe was asked for")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        ensure!(line == "ready\n", "the private machine did not come up");
+        Ok(Machine { holder, workdir: tempfile::tempdir()? })
+    }
+
+    /// Runs a program in the machine, in the test's own folder, for at most a minute.
+    pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> Ran {
+        let mut command = self.command("timeout");
+        command.args(["--kill-after=5", "60", program]).args(arguments);
+        let Output { status, stdout, stderr } = command.output().expect("nsenter is part of util-linux");
+        Ran {
+            code: status.code().unwrap_or(255),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+
+    /// Runs a shell script in the machine; `$NETLAB` is the binary.
+    pub fn sh(&self, script: &str) -> Ran {
+        self.run("bash", ["-c", script])
+    }
+
+    /// Runs netlab in the machine.
+    pub fn netlab<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        self.run(netlab().to_str().expect("the target folder's path is UTF-8"), arguments)
+    }
+
+    /// Writes a file into the test's own folder.
+    ///
+    /// # Panics
+    /// When the disk does not take it.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.workdir.path().join(name);
+        std::fs::write(&path, text).expect("the temporary folder takes files");
+        path
+    }
+
+    /// The test's own folder.
+    pub fn folder(&self) -> &Path {
+        self.workdir.path()
+    }
+
+    /// A command that will run in the machine. It dies with the machine, whatever becomes of the test.
+    pub fn command(&self, program: &str) -> Command {
+        let holder = self.holder.id();
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--mount=/proc/{holder}/ns/mnt"))
+            .arg(format!("--net=/proc/{holder}/ns/net"))
+            .arg(format!("--pid=/proc/{holder}/ns/pid_for_children"))
+            .arg(format!("--wdns={}", self.workdir.path().display()))
+            .arg(program)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", "/root")
+            .env("LC_ALL", "C.UTF-8")
+            .env("COLUMNS", "80")
+            .env("NETLAB", netlab())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Everything that netlab could leave behind, as text, one thing a line: compare before and after.
+    pub fn inventory(&self) -> String {
+        self.sh("ip -o -details link; ip -o address; ip -o route show table all; ip rule
+             ls /run/netns /sys/fs/bpf 2>&1
+             find /run -mindepth 1 | sort
+             cat /proc/self/mounts
+             sysctl -a 2>/dev/null | grep '^net\\.' | grep -v 'conntrack_count\\|\\.stat\\.'
+             for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null; echo; done |
+                 grep -v '^$\\|^bash -c ip -o\\|^timeout \\|^tr \\|^grep ' | sort
+             bpftool prog show | grep -o 'name nl_[a-z_]*' ; bpftool map show | grep -o 'name NL_[A-Z_]*'
+             true")
+            .ok()
+    }
+
+    /// Waits until the inventory is as it was: the kernel frees programs and namespaces a little later.
+    ///
+    /// # Errors
+    /// With both inventories' differences when they still differ after five seconds.
+    pub fn is_as_before(&self, before: &str) -> Result<()> {
+        let mut now = String::new();
+        for _ in 0..50 {
+            now = self.inventory();
+            if now == before {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let gone = before.lines().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
+        let come = now.lines().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+        bail!("the machine is not as it was:\n{}", gone.chain(come).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // With its first process gone the kernel ends all others of the machine, and frees what they held.
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// The binary under test: beside the folder that this test's own binary is in.
+///
+/// # Panics
+/// When it was not built.
+pub fn netlab() -> PathBuf {
+    let given = std::env::var_os("NETLAB_BINARY").map(PathBuf::from);
+    let path = given.unwrap_or_else(|| workspace().join("target/debug/netlab"));
+    assert!(path.exists(), "{} is missing: run `cargo xtask build`", path.display());
+    path
+}
+
+/// The repository's top folder.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace").to_owned()
+}
