@@ -3,3 +3,6 @@
 
 pub mod error;
 pub mod lab;
+pub mod netlink;
+pub mod sys;
+pub mod topology;
