@@ -108,12 +108,11 @@ impl<'a> Builder<'a> {
                     self.run_stage(steps).await?;
                     self.look_where_needed(steps).await?;
                     self.raise_near_ends(steps).await?;
-                    self.mark_links().await?;
                 }
                 Stage::Addresses | Stage::Routes => self.run_stage(steps).await?,
             }
         }
-        Ok(())
+        self.mark_links().await
     }
 
     /// Resolves the uplink and notes that the lab is complete.

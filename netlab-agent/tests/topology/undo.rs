@@ -57,6 +57,19 @@ fn a_lab_in_a_host_stack_that_is_not_its_own_puts_everything_back() {
 }
 
 #[test]
+fn a_lab_of_one_bridge_without_nodes_is_marked_and_goes() {
+    sandboxed("undo::a_lab_of_one_bridge_without_nodes_is_marked_and_goes", || async {
+        let before = world().await;
+        let built = up(&lab("o", None, 0)).await;
+        assert_eq!((built.bridges.len(), built.ports.len()), (1, 0));
+        let links = Netlink::open().unwrap().links().await.unwrap();
+        assert!(links.iter().any(|link| link.name == "o-br" && link.alias.as_deref() == Some("netlab:o")));
+        down("o").await;
+        assert_eq!(world().await, before);
+    });
+}
+
+#[test]
 fn a_route_over_an_interface_that_is_not_the_labs_goes_and_a_foreign_one_stays() {
     sandboxed(
         "undo::a_route_over_an_interface_that_is_not_the_labs_goes_and_a_foreign_one_stays",
