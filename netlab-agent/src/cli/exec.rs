@@ -6,7 +6,7 @@ use super::note;
 use super::running::{find, place};
 use crate::error::{Failure, Kind, Result};
 use crate::netns::Namespace;
-use crate::topology::inside;
+use crate::topology::{self, inside};
 
 /// Runs a command in a node; returns only if that fails.
 pub fn exec(lab: Option<&str>, node: &str, command: &[OsString]) -> Result<u8> {
@@ -39,9 +39,6 @@ pub fn shell(lab: Option<&str>, node: &str) -> Result<u8> {
 fn open(lab: Option<&str>, node: &str) -> Result<(Namespace, std::path::PathBuf)> {
     let running = find(lab)?;
     let place = place(&running.lab, node)?;
-    let namespace = match running.lab.namespace(place) {
-        Some(name) => Namespace::open(name)?,
-        None => Namespace::current()?,
-    };
+    let namespace = topology::open(&running.dir, running.lab.namespace(place))?;
     Ok((namespace, running.dir.hosts()))
 }

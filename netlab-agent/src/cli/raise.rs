@@ -45,7 +45,12 @@ pub async fn raise(path: &Path, cancel: impl Future<Output = ()>) -> Result<Rais
         return again(dir, lab, &text).await;
     }
     topology::preflight(&lab).await?;
+    // Of two `up`s at once, one gets the lock; the other is told so.
     let lock = dir.lock()?;
+    if dir.journal().exists() {
+        drop(lock);
+        return again(dir, lab, &text).await;
+    }
     let plan = topology::plan(&lab);
     let built = topology::apply(&lab, &plan, &dir, &mut cancel).await?;
     match finish(&lab, &dir, &built, path, &text, cancel).await {

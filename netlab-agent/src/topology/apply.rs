@@ -3,15 +3,16 @@
 
 use std::future::Future;
 
-use super::build::{BuildError, Builder, look, position};
+use super::build::{Builder, look, position};
+use super::error::BuildError;
 use super::folder::LabDir;
 use super::journal::{Interface, Journal};
+use crate::netns::{Found, Namespace};
 use super::{Plan, teardown};
-use crate::error::{Explain, Failure};
+use crate::netns;
+use crate::error::{Explain, Failure, Kind};
 use crate::lab::{Lab, Place};
 use crate::netlink::Netlink;
-use crate::netns;
-use crate::netns::Namespace;
 
 /// A lab that is up.
 #[derive(Debug)]
@@ -100,35 +101,52 @@ async fn build(lab: &Lab, plan: &Plan, dir: &LabDir) -> Result<Built, BuildError
 
 /// Opens a lab that is up already, for instance when the agent starts again.
 pub async fn reopen(lab: &Lab, dir: &LabDir) -> Result<Built, Failure> {
-    let journal = Journal::read(dir)?.ok_or_else(|| {
-        let message = format!("the lab \"{}\" is not up", lab.name);
-        Failure::new(crate::error::Kind::Missing, message).hint("bring it up: `netlab up`")
-    })?;
-    let mut namespaces = Vec::with_capacity(lab.nodes.len() + 1);
-    for place in super::places(lab) {
-        let namespace = match lab.namespace(place) {
-            None => teardown::find_stack(journal.host).unwrap_or(Namespace::current()?),
-            Some(name) => open_own(&journal, name)?,
-        };
-        namespaces.push(namespace);
-    }
-    let netlink = namespaces[0].enter(Netlink::open)?;
+    let journal = read(dir)?;
+    let namespaces = super::places(lab).map(|place| open_own(&journal, lab.namespace(place)));
+    let namespaces: Vec<_> = namespaces.collect::<Result<_, _>>()?;
+    let netlink = namespaces[position(Place::Host)].enter(Netlink::open)?;
     let netlink = netlink.map_err(|source| BuildError::Look { site: "host".to_owned(), source })?;
     let indexes = look(&netlink, "host").await?;
     Ok(assemble(lab, namespaces, journal.uplink, |name| indexes.get(name).copied())?)
 }
 
-/// Opens a namespace of the lab, unless somebody has put another in its place.
-fn open_own(journal: &Journal, name: &str) -> Result<Namespace, Failure> {
-    let namespace = Namespace::open(name)?;
+/// Opens one namespace of a lab that is up: by its name, or with `None` the host's stack if that is not the
+/// lab's own. Refuses a namespace that somebody has put in the place of the lab's.
+pub fn open(dir: &LabDir, namespace: Option<&str>) -> Result<Namespace, Failure> {
+    open_own(&read(dir)?, namespace)
+}
+
+fn read(dir: &LabDir) -> Result<Journal, Failure> {
+    Journal::read(dir)?.ok_or_else(|| {
+        let message = format!("the lab \"{}\" is not up", dir.name());
+        Failure::new(Kind::Missing, message).hint("bring it up: `netlab up`")
+    })
+}
+
+fn open_own(journal: &Journal, name: Option<&str>) -> Result<Namespace, Failure> {
+    let lab = &journal.lab;
+    let anew = format!("make the lab anew: `netlab down -l {lab}`, then `netlab up`");
+    let Some(name) = name else {
+        let gone = || Failure::new(Kind::Failed, format!("the host stack of the lab \"{lab}\" is gone"));
+        return teardown::find_stack(journal.host).ok_or_else(|| gone().hint(anew));
+    };
     let ours = journal.namespaces.iter().find(|record| record.name == name);
-    if ours.is_some_and(|record| record.identity == namespace.identity()) {
-        return Ok(namespace);
+    let Some(ours) = ours else {
+        let message = format!("the lab \"{lab}\" has no namespace \"{name}\"");
+        return Err(Failure::new(Kind::Missing, message));
+    };
+    match netns::find(name, ours.identity)? {
+        Found::Expected(namespace) => Ok(namespace),
+        Found::Nothing | Found::Leftover => {
+            let message = format!("the namespace \"{name}\" of the lab \"{lab}\" is gone");
+            Err(Failure::new(Kind::Missing, message).hint(anew))
+        }
+        Found::Foreign => {
+            let message =
+                format!("the namespace \"{name}\" is no longer the one that the lab \"{lab}\" made");
+            Err(Failure::new(Kind::Conflict, message).hint(anew))
+        }
     }
-    let message =
-        format!("the namespace \"{name}\" is no longer the one that the lab \"{}\" made", journal.lab);
-    let hint = format!("make the lab anew: `netlab down -l {}`, then `netlab up`", journal.lab);
-    Err(Failure::new(crate::error::Kind::Conflict, message).hint(hint))
 }
 
 fn assemble(

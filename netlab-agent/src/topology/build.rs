@@ -4,22 +4,19 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
-use nix::errno::Errno;
-use thiserror::Error;
 
-use super::folder::{FolderError, LabDir, write_whole};
-use super::journal::{self, Guest, Interface, Journal, JournalError, NamespaceRecord, State, SysctlRecord};
-use super::sysctl::{self, SysctlError};
+use super::error::BuildError;
+use super::folder::{LabDir, write_whole};
+use super::journal::{self, Guest, Interface, Journal, NamespaceRecord, State, SysctlRecord};
+use crate::netns::{self, Namespace};
+use super::sysctl;
 use super::{Plan, PlannedEnd, Site, Stage, Step, hosts};
-use crate::error::{Explain, Kind};
 use crate::lab::{Lab, Place, Uplink};
 use crate::netlink::{LinkChange, Netlink, NetlinkError, NewBridge, NewRoute, VethEnd};
-use crate::netns::{self, Namespace, NetnsError};
 use crate::sys;
 
 /// Requests that wait for an answer at the same time.
@@ -28,110 +25,6 @@ const WINDOW: usize = 64;
 const CHUNK: usize = 16;
 /// The index of `lo` in every namespace; the kernel promises it (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
-
-/// Why a lab could not be built.
-#[derive(Debug, Error)]
-pub enum BuildError {
-    /// The lab has a journal.
-    #[error("the lab \"{0}\" is up already, or an earlier `up` of it died")]
-    Exists(String),
-    /// The user interrupted.
-    #[error("interrupted")]
-    Interrupted,
-    /// Something with a namespace.
-    #[error(transparent)]
-    Netns(#[from] NetnsError),
-    /// Something with the state folder.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// Something with the journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The kernel refused a step.
-    #[error("could not do this: {step}")]
-    Step {
-        /// The step as the plan shows it.
-        step: String,
-        /// What the kernel said.
-        source: NetlinkError,
-    },
-    /// The kernel does not answer.
-    #[error("cannot look at the interfaces of {site}")]
-    Look {
-        /// Whose interfaces.
-        site: String,
-        /// What the kernel said.
-        source: NetlinkError,
-    },
-    /// A sysctl.
-    #[error("cannot set the sysctls of {site}")]
-    Sysctl {
-        /// In whose stack.
-        site: String,
-        /// Why.
-        source: SysctlError,
-    },
-    /// A step names an interface that is not there.
-    #[error("{site} has no interface \"{interface}\"")]
-    NoInterface {
-        /// Whose stack.
-        site: String,
-        /// The missing name.
-        interface: String,
-    },
-    /// `uplink = "auto"` and nothing to find.
-    #[error("the host has no default route, so there is no uplink to find")]
-    NoDefaultRoute,
-    /// The open file limit.
-    #[error("cannot open enough files for a lab of this size")]
-    Files(#[source] io::Error),
-}
-
-impl Explain for BuildError {
-    fn kind(&self) -> Kind {
-        match self {
-            BuildError::Exists(_) => Kind::Conflict,
-            BuildError::Interrupted => Kind::Interrupted,
-            BuildError::Netns(error) => error.kind(),
-            BuildError::Folder(error) => error.kind(),
-            BuildError::Journal(error) => error.kind(),
-            BuildError::Sysctl { source, .. } => source.kind(),
-            BuildError::Step { source, .. } if source.is(Errno::EEXIST) => Kind::Conflict,
-            BuildError::Step { source, .. } | BuildError::Look { source, .. } => match source {
-                NetlinkError::Refused(Errno::EPERM | Errno::EACCES) => Kind::Privilege,
-                _ => Kind::Failed,
-            },
-            BuildError::NoInterface { .. } | BuildError::NoDefaultRoute => Kind::Usage,
-            BuildError::Files(_) => Kind::Failed,
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            BuildError::Exists(lab) => vec![format!("take it down first: `netlab down -l {lab}`")],
-            BuildError::Netns(error) => error.hints(),
-            BuildError::Folder(error) => error.hints(),
-            BuildError::Journal(error) => error.hints(),
-            BuildError::Sysctl { source, .. } => source.hints(),
-            BuildError::Step { source, .. } => match source {
-                NetlinkError::Refused(Errno::EEXIST) => {
-                    vec!["rename it in the lab file, or delete the one that is there".to_owned()]
-                }
-                NetlinkError::Refused(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
-                    vec!["give the stack an address on the next hop's network".to_owned()]
-                }
-                NetlinkError::Refused(Errno::EOPNOTSUPP) => {
-                    vec!["load the module: `modprobe veth bridge`".to_owned()]
-                }
-                _ if self.kind() == Kind::Privilege => vec!["run it as root: `sudo netlab …`".to_owned()],
-                _ => Vec::new(),
-            },
-            BuildError::NoDefaultRoute => vec!["name the interface: `uplink = \"eth0\"`".to_owned()],
-            BuildError::Files(_) => vec!["raise the limit: `ulimit -n 65536`".to_owned()],
-            _ => Vec::new(),
-        }
-    }
-}
 
 /// A stack that the lab works in.
 pub(super) struct Stack {
@@ -215,12 +108,11 @@ impl<'a> Builder<'a> {
                     self.run_stage(steps).await?;
                     self.look_where_needed(steps).await?;
                     self.raise_near_ends(steps).await?;
-                    self.mark_links().await?;
                 }
                 Stage::Addresses | Stage::Routes => self.run_stage(steps).await?,
             }
         }
-        Ok(())
+        self.mark_links().await
     }
 
     /// Resolves the uplink and notes that the lab is complete.

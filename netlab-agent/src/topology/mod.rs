@@ -4,6 +4,7 @@
 mod apply;
 mod build;
 mod ending;
+mod error;
 pub mod folder;
 pub mod hosts;
 pub mod inside;
@@ -20,7 +21,8 @@ use ipnet::IpNet;
 
 use crate::lab::{Cable, End, Lab, Mac, Place, Route};
 
-pub use apply::{Built, Port, apply, reopen};
+pub use apply::{Built, Port, apply, open, reopen};
+pub use error::BuildError;
 pub use folder::{LabDir, LabLock};
 pub use preflight::preflight;
 pub use teardown::{Problem, teardown};

@@ -11,10 +11,10 @@ use thiserror::Error;
 use super::ending;
 use super::folder::{FolderError, LabDir};
 use super::journal::{Guest, Journal, JournalError, NamespaceRecord, State, SysctlRecord};
+use crate::netns::{self, Found, Identity, Namespace, NetnsError};
 use super::sysctl::{self, SysctlError};
 use crate::error::{Explain, Kind};
 use crate::netlink::{Link, Netlink, NetlinkError, NewRoute};
-use crate::netns::{self, Found, Identity, Namespace, NetnsError};
 use crate::sys;
 
 /// Something that could not be undone.

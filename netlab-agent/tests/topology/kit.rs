@@ -8,7 +8,8 @@ use std::{env, fs};
 use ipnet::IpNet;
 use netlab_agent::lab::{Bridge, Cable, End, Host, Lab, Node, Place};
 use netlab_agent::netlink::Netlink;
-use netlab_agent::topology::{self, Built, LabDir, inside, netns, sysctl};
+use netlab_agent::netns;
+use netlab_agent::topology::{self, Built, LabDir, inside, sysctl};
 
 /// Set inside the sandbox.
 pub const MARK: &str = "NETLAB_TEST_SANDBOX";

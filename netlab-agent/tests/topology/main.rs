@@ -2,6 +2,8 @@
 //! and process namespaces and an empty `/run`, so nothing of the machine can be touched, and everything dies
 //! with the test.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod kit;
 mod measure;
 mod run;

@@ -1,12 +1,14 @@
 //! What a lab is like while it is up: its addresses and routes, and the commands in its nodes.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::net::IpAddr;
 use std::path::Path;
 
+use netlab_agent::error::Kind;
 use netlab_agent::lab::{Cable, End, Place, Route, Wait};
 use netlab_agent::netlink::Netlink;
-use netlab_agent::topology::{self, LabDir, inside, process};
+use netlab_agent::topology::{self, LabDir, inside, process, sysctl};
 
 use crate::kit::{down, end, lab, net, run, sandboxed, up, world};
 
@@ -67,6 +69,9 @@ fn inside_a_node_sys_and_hosts_are_the_nodes_own() {
         assert_eq!(run(&built, &dir, Place::Node(0), &["sh", "-c", "exit 7"]).code(), Some(7));
         let reopened = topology::reopen(&lab, &dir).await.unwrap();
         assert_eq!(reopened.ports, built.ports);
+        let node = topology::open(&dir, Some("s-node0")).unwrap();
+        assert_eq!(node.identity(), built.namespace(Place::Node(0)).identity());
+        assert_eq!(topology::open(&dir, Some("elsewhere")).unwrap_err().kind, Kind::Missing);
         down("s").await;
     });
 }
@@ -83,6 +88,27 @@ fn exec_answers_what_shells_answer_when_there_is_no_such_command() {
             .collect();
         let missing = inside::exec(namespace, &dir.hosts(), &[OsString::from("no-such-command")]);
         assert_eq!((statuses, missing.exit_status()), (vec![125, 126], 127));
+    });
+}
+
+#[test]
+fn sysctls_are_set_in_the_node_alone_before_and_after_its_interfaces() {
+    sandboxed("run::sysctls_are_set_in_the_node_alone_before_and_after_its_interfaces", || async {
+        let mut lab = lab("y", Some("y-host"), 2);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        lab.nodes[0].sysctls =
+            vec![pair("net.ipv4.ip_default_ttl", "77"), pair("net.ipv4.conf.eth0.rp_filter", "2")];
+        let built = up(&lab).await;
+        let read = |place, key: &str| built.namespace(place).enter(|| sysctl::read(key)).unwrap().unwrap();
+        assert_eq!(read(Place::Node(0), "net.ipv4.ip_default_ttl"), "77");
+        assert_eq!(read(Place::Node(0), "net.ipv4.conf.eth0.rp_filter"), "2");
+        assert_eq!(read(Place::Node(1), "net.ipv4.ip_default_ttl"), "64");
+        assert_eq!(read(Place::Host, "net.ipv4.ip_forward"), "1");
+        down("y").await;
+        lab.nodes[0].sysctls = vec![pair("net.ipv4.no_such_thing", "1")];
+        let failure = topology::apply(&lab, &topology::plan(&lab), &LabDir::new("y"), pending::<()>()).await;
+        let text = failure.unwrap_err().to_string();
+        assert!(text.contains("net.ipv4.no_such_thing") && text.contains("y-node0"), "{text}");
     });
 }
 

@@ -13,7 +13,7 @@ use netlab_agent::error::Kind;
 use netlab_agent::lab::{Place, Route, Uplink};
 use netlab_agent::netlink::{Netlink, NewBridge};
 use netlab_agent::topology::journal::{Journal, State};
-use netlab_agent::topology::netns::{self, Namespace};
+use netlab_agent::netns::{self, Namespace};
 use netlab_agent::topology::{self, LabDir, process, sysctl};
 
 use crate::kit::{MARK, down, lab, net, pings, sandboxed, up, world};
@@ -52,6 +52,19 @@ fn a_lab_in_a_host_stack_that_is_not_its_own_puts_everything_back() {
         assert_eq!(world().await.forwarding, "1");
         assert!(pings(&built, Place::Node(0), "g", "10.10.0.1"));
         down("g").await;
+        assert_eq!(world().await, before);
+    });
+}
+
+#[test]
+fn a_lab_of_one_bridge_without_nodes_is_marked_and_goes() {
+    sandboxed("undo::a_lab_of_one_bridge_without_nodes_is_marked_and_goes", || async {
+        let before = world().await;
+        let built = up(&lab("o", None, 0)).await;
+        assert_eq!((built.bridges.len(), built.ports.len()), (1, 0));
+        let links = Netlink::open().unwrap().links().await.unwrap();
+        assert!(links.iter().any(|link| link.name == "o-br" && link.alias.as_deref() == Some("netlab:o")));
+        down("o").await;
         assert_eq!(world().await, before);
     });
 }
