@@ -275,14 +275,15 @@ pub fn withdraw(name: &str) -> Result<(), NetnsError> {
 }
 
 /// Makes the folder of names what iproute2 makes it: a mount of its own that is shared, so that a name made
-/// or removed in one mount namespace is made or removed in all.
-pub fn prepare_folder() -> Result<(), NetnsError> {
+/// or removed in one mount namespace is made or removed in all. Gives whether it was not there before.
+pub fn prepare_folder() -> Result<bool, NetnsError> {
     let folder = Path::new(FOLDER);
+    let made = !folder.exists();
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(NetnsError::Folder)?;
     let share =
         || mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
     match share() {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(made),
         // Not a mount yet.
         Err(Errno::EINVAL) => {}
         Err(error) => return Err(NetnsError::Folder(error.into())),
@@ -290,7 +291,18 @@ pub fn prepare_folder() -> Result<(), NetnsError> {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     mount(Some(folder), folder, None::<&str>, flags, None::<&str>)
         .and_then(|()| share())
-        .map_err(|error| NetnsError::Folder(error.into()))
+        .map_err(|error| NetnsError::Folder(error.into()))?;
+    Ok(made)
+}
+
+/// Takes the folder of names away again, if no name is in it.
+pub fn remove_folder() {
+    if fs::read_dir(FOLDER).is_ok_and(|mut names| names.next().is_none())
+        && umount2(FOLDER, MntFlags::MNT_DETACH).is_ok()
+    {
+        // Somebody may have made a name in this very moment; then the folder stays.
+        let _ = fs::remove_dir(FOLDER);
+    }
 }
 
 fn bind(source: &Path, target: &Path) -> nix::Result<()> {

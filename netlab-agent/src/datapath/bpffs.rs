@@ -86,8 +86,11 @@ fn is_ours() -> bool {
     })
 }
 
+/// Whether nobody has pinned anything. The kernel itself puts two iterators into each mount.
 fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+    const KERNELS_OWN: [&str; 2] = ["maps.debug", "progs.debug"];
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.all(|entry| KERNELS_OWN.iter().any(|name| entry.file_name() == *name))
 }
 
 fn failed(path: &Path, source: io::Error) -> Error {

@@ -236,15 +236,3 @@ impl Lab {
         }
     }
 }
-/// stub
-pub struct Loaded {
-    /// a
-    pub lab: Lab,
-    /// b
-    pub text: String,
-}
-/// stub
-pub fn load(p: &std::path::Path) -> crate::error::Result<Loaded> {
-    let text = std::fs::read_to_string(p).unwrap();
-    Ok(Loaded { lab: serde_json::from_str(&text).unwrap(), text })
-}

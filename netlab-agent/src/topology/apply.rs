@@ -7,12 +7,12 @@ use super::build::{Builder, look, position};
 use super::error::BuildError;
 use super::folder::LabDir;
 use super::journal::{Interface, Journal};
-use crate::netns::{Found, Namespace};
 use super::{Plan, teardown};
-use crate::netns;
 use crate::error::{Explain, Failure, Kind};
 use crate::lab::{Lab, Place};
 use crate::netlink::Netlink;
+use crate::netns;
+use crate::netns::{Found, Namespace};
 
 /// A lab that is up.
 #[derive(Debug)]

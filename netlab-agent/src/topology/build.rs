@@ -12,11 +12,11 @@ use futures_util::{StreamExt, stream};
 use super::error::BuildError;
 use super::folder::{LabDir, write_whole};
 use super::journal::{self, Guest, Interface, Journal, NamespaceRecord, State, SysctlRecord};
-use crate::netns::{self, Namespace};
 use super::sysctl;
 use super::{Plan, PlannedEnd, Site, Stage, Step, hosts};
 use crate::lab::{Lab, Place, Uplink};
 use crate::netlink::{LinkChange, Netlink, NetlinkError, NewBridge, NewRoute, VethEnd};
+use crate::netns::{self, Namespace};
 use crate::sys;
 
 /// Requests that wait for an answer at the same time.
@@ -167,7 +167,9 @@ impl<'a> Builder<'a> {
     }
 
     async fn publish(&self) -> Result<(), BuildError> {
-        netns::prepare_folder()?;
+        if netns::prepare_folder()? {
+            self.dir.note_netns_folder()?;
+        }
         for (number, (stack, name)) in self.named_stacks().enumerate() {
             stack.namespace.publish(name)?;
             if number % CHUNK == 0 {

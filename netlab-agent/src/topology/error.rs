@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use super::folder::FolderError;
 use super::journal::JournalError;
-use crate::netns::NetnsError;
 use super::sysctl::SysctlError;
 use crate::error::{Explain, Kind};
 use crate::netlink::NetlinkError;
+use crate::netns::NetnsError;
 
 /// Why a lab could not be built.
 #[derive(Debug, Error)]

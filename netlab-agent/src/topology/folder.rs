@@ -11,6 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
 
 use crate::error::{Explain, Kind};
+use crate::netns;
 
 /// Where all labs keep their state. It does not survive a reboot, and neither does a lab.
 pub const ROOT: &str = "/run/netlab";
@@ -196,6 +197,29 @@ impl LabDir {
                 return Ok(LabLock(lock));
             }
         }
+    }
+
+    /// Where it is kept that netlab made iproute2's folder of namespaces.
+    fn netns_note(&self) -> PathBuf {
+        self.root.join(".made-netns-folder")
+    }
+
+    /// Keeps in mind that the folder of namespaces was not there before, so that the last lab takes it away.
+    pub fn note_netns_folder(&self) -> Result<(), FolderError> {
+        write_whole(&self.netns_note(), b"")
+    }
+
+    /// After the last lab, takes away what labs share: netlab's own folder, and iproute2's if netlab made it.
+    pub fn remove_shared(&self) {
+        let labs = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        if labs.filter(|entry| entry.path() != self.netns_note()).next().is_some() {
+            return;
+        }
+        if fs::remove_file(self.netns_note()).is_ok() {
+            netns::remove_folder();
+        }
+        // Another `up` may have begun in this very moment; then the folder stays.
+        let _ = fs::remove_dir(&self.root);
     }
 
     /// Removes the folder with everything in it, the lock last: until then no other process gets in.

@@ -15,8 +15,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use thiserror::Error;
 
-use crate::netns::Namespace;
 use crate::error::{Explain, Kind};
+use crate::netns::Namespace;
 use crate::sys;
 
 /// Mounts that a fresh `/sys` would hide and that tools in a node want to see: pinned BPF objects, cgroups.

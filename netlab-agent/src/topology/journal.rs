@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::folder::{FolderError, LabDir, write_whole};
-use crate::netns::Identity;
 use crate::error::{Explain, Kind};
 use crate::lab::Route;
+use crate::netns::Identity;
 
 /// The journal's format; a journal of another one is not touched.
 pub const VERSION: u32 = 1;

@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use super::apply::{name_is_taken, owner};
 use super::error::BuildError;
 use super::folder::LabDir;
-use crate::netns::Namespace;
 use crate::error::{Failure, Kind};
 use crate::lab::{Lab, Place, Uplink};
 use crate::netlink::{Link, Netlink, NetlinkError};
+use crate::netns::Namespace;
 
 /// What the kernel calls the capabilities that a lab needs, with their numbers.
 const CAPABILITIES: [(&str, u32); 2] = [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];

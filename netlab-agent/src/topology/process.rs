@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 use super::apply::Built;
 use super::folder::LabDir;
 use super::inside::{self, InsideError};
-use crate::netns::NetnsError;
 use crate::error::{Explain, Failure, Kind};
 use crate::lab::{Lab, Place, Wait};
 use crate::netlink::ListenSocket;
+use crate::netns::NetnsError;
 
 pub use super::ending::processes_in;
 

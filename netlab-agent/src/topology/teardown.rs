@@ -11,10 +11,10 @@ use thiserror::Error;
 use super::ending;
 use super::folder::{FolderError, LabDir};
 use super::journal::{Guest, Journal, JournalError, NamespaceRecord, State, SysctlRecord};
-use crate::netns::{self, Found, Identity, Namespace, NetnsError};
 use super::sysctl::{self, SysctlError};
 use crate::error::{Explain, Kind};
 use crate::netlink::{Link, Netlink, NetlinkError, NewRoute};
+use crate::netns::{self, Found, Identity, Namespace, NetnsError};
 use crate::sys;
 
 /// Something that could not be undone.
@@ -116,6 +116,7 @@ pub async fn teardown(dir: &LabDir) -> Vec<Problem> {
     }
     if !problems.iter().any(Problem::is_worth_a_retry) {
         problems.extend(dir.remove().err().map(Problem::from));
+        dir.remove_shared();
     }
     problems
 }

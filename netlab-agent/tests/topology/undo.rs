@@ -12,8 +12,8 @@ use std::time::Duration;
 use netlab_agent::error::Kind;
 use netlab_agent::lab::{Place, Route, Uplink};
 use netlab_agent::netlink::{Netlink, NewBridge};
-use netlab_agent::topology::journal::{Journal, State};
 use netlab_agent::netns::{self, Namespace};
+use netlab_agent::topology::journal::{Journal, State};
 use netlab_agent::topology::{self, LabDir, process, sysctl};
 
 use crate::kit::{MARK, down, lab, net, pings, sandboxed, up, world};
