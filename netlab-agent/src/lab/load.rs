@@ -116,5 +116,9 @@ fn report(file_name: &str, text: &str, problems: Problems, look: Look, end: &str
 fn syntax(error: &toml::de::Error, text: &str) -> Diagnostic {
     // Without a place it is the end of the file that came too early.
     let span = error.span().unwrap_or(text.len()..text.len());
-    Diagnostic::new(error.message(), span, "")
+    match error.message() {
+        "duplicate key" => Diagnostic::new("the same key or table twice", span, "written before already")
+            .help("keep one of them; a node's or bridge's keys all stand under one header"),
+        message => Diagnostic::new(message, span, ""),
+    }
 }

@@ -168,7 +168,8 @@ pub fn port(piece: Piece<'_>) -> Parsed<u16> {
     } else {
         format!("`{}` is not a port", piece.text)
     };
-    Err(Diagnostic::new(message, piece.span(), "ports are numbers from 1 to 65535"))
+    Err(Diagnostic::new(message, piece.span(), "not from 1 to 65535")
+        .help("write the port as a number from 1 to 65535"))
 }
 
 /// One port, or the first and last of a range.
@@ -222,26 +223,27 @@ pub const INTERFACE_NAME_MAX: usize = 15;
 /// A name the kernel takes for an interface.
 pub fn interface_name(piece: Piece<'_>) -> Parsed<String> {
     let name = piece.text;
-    let refuse = |label: String| {
-        Err(Diagnostic::new(format!("`{name}` cannot be the name of an interface"), piece.span(), label))
-    };
-    if name.is_empty() {
-        return refuse("empty".to_owned());
-    }
-    if name.len() > INTERFACE_NAME_MAX {
-        let cut = &name[..name.floor_char_boundary(INTERFACE_NAME_MAX)];
-        return refuse(format!("{} bytes long; the kernel takes {INTERFACE_NAME_MAX}", name.len()))
-            .map_err(|problem| problem.help(format!("shorten it, for example to `{cut}`")));
-    }
-    if matches!(name, "." | ".." | "all" | "default") {
-        return refuse("the kernel keeps this name for itself".to_owned());
-    }
     // `%` starts a pattern such as `eth%d` that the kernel fills in.
-    match name.chars().find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%')) {
-        Some(c) => refuse(format!("has {c:?} in it"))
-            .map_err(|problem| problem.help("use letters, digits, `-`, `_` and `.`")),
-        None => Ok(name.to_owned()),
-    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
+    let label = if name.is_empty() {
+        "empty".to_owned()
+    } else if name.len() > INTERFACE_NAME_MAX {
+        format!("{} bytes long; the kernel takes {INTERFACE_NAME_MAX}", name.len())
+    } else if matches!(name, "." | ".." | "all" | "default") {
+        "the kernel keeps this name for itself".to_owned()
+    } else if let Some(c) = name.chars().find(|c| odd(*c)) {
+        format!("has {c:?} in it")
+    } else {
+        return Ok(name.to_owned());
+    };
+    let help = if name.len() > INTERFACE_NAME_MAX {
+        let cut = &name[..name.floor_char_boundary(INTERFACE_NAME_MAX)];
+        format!("shorten it, for example to `{cut}`")
+    } else {
+        "use letters, digits, `-`, `_` and `.`, such as `eth0`".to_owned()
+    };
+    Err(Diagnostic::new(format!("`{name}` cannot be the name of an interface"), piece.span(), label)
+        .help(help))
 }
 
 /// A name that can be a file under `/run/netns` and a word in `publish`.

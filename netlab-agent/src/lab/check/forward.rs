@@ -182,11 +182,15 @@ fn protocol(name: Piece<'_>) -> Result<Protocol, Diagnostic> {
 }
 
 fn fields(piece: Piece<'_>) -> Result<Fields<'_>, Diagnostic> {
-    if piece.text.starts_with('[') || piece.text.contains("::") {
-        let message = "netlab does not do IPv6 yet";
-        return Err(Diagnostic::new(message, piece.span(), "an IPv6 address, or an empty field").help(FORM));
-    }
     let parts = piece.split(':');
+    let problem = |message: &str, label: &str| Diagnostic::new(message, piece.span(), label).help(FORM);
+    if parts.iter().any(|part| part.text.is_empty()) || piece.text.starts_with('[') {
+        let ipv6 = piece.text.starts_with('[') || parts.len() > 4;
+        return Err(match ipv6 {
+            true => problem("netlab does not do IPv6 yet", "an IPv6 address"),
+            false => problem(&format!("`{}` is not a port forward", piece.text), "a part of it is empty"),
+        });
+    }
     // Only an address has dots: ports are numbers, and the node comes after the port.
     let (address, rest) = match parts.split_first() {
         Some((first, rest)) if first.text.contains('.') => (Some(*first), rest),
@@ -197,8 +201,7 @@ fn fields(piece: Piece<'_>) -> Result<Fields<'_>, Diagnostic> {
         [ports, node, target] => Ok(Fields { address, ports, node, target: Some(target) }),
         _ => {
             let label = if rest.len() < 2 { "no node is named" } else { "too many `:`" };
-            let message = format!("`{}` is not a port forward", piece.text);
-            Err(Diagnostic::new(message, piece.span(), label).help(FORM))
+            Err(problem(&format!("`{}` is not a port forward", piece.text), label))
         }
     }
 }

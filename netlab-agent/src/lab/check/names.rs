@@ -60,6 +60,10 @@ impl<'f> Names<'f> {
 
     /// What `piece` stands for. `None` after a report: nobody has this name or one near it.
     pub fn find(&self, piece: Piece<'_>, wanted: Wanted) -> Option<Target> {
+        // A bridge or node of that name is a mistake of its own.
+        if wanted.host && piece.text == HOST {
+            return Some(Target::Host);
+        }
         let bridge = self.bridge(piece.text);
         let node = self.node(piece.text);
         if let (Some(bridge), Some(node), true, true) = (bridge, node, wanted.bridges, wanted.nodes) {
@@ -69,18 +73,18 @@ impl<'f> Names<'f> {
         let fits = match (bridge, node) {
             (Some(bridge), _) if wanted.bridges => Some(Target::Bridge(bridge)),
             (_, Some(node)) if wanted.nodes => Some(Target::Node(node)),
-            _ => (wanted.host && piece.text == HOST).then_some(Target::Host),
+            _ => None,
         };
         if fits.is_some() {
             return fits;
         }
         if piece.text == HOST {
-            self.problems.push(misfit(piece, wanted, "the host"));
+            self.problems.push(self.misfit(piece, wanted, "the host itself"));
             return None;
         }
         if let Some(bridge) = bridge {
             let place = self.file.bridges[bridge].name.span.clone();
-            self.problems.push(misfit(piece, wanted, "a bridge").also(place, "the bridge"));
+            self.problems.push(self.misfit(piece, wanted, "a bridge").also(place, "the bridge"));
             return None;
         }
         self.unknown(piece, wanted)
@@ -146,6 +150,15 @@ impl<'f> Names<'f> {
         Some(bridge.or(node).unwrap_or(Target::Host))
     }
 
+    fn misfit(&self, piece: Piece<'_>, wanted: Wanted, is: &str) -> Diagnostic {
+        Diagnostic::new(
+            format!("`{}` is {is}, but a {} is wanted", piece.text, wanted.what),
+            piece.span(),
+            format!("not a {}", wanted.what),
+        )
+        .help(format!("these fit: {}", suggest::row(self.candidates(wanted))))
+    }
+
     fn ambiguous(&self, piece: Piece<'_>, bridge: usize, node: usize) -> Diagnostic {
         Diagnostic::new(
             format!("`{}` is the name of a bridge and of a node", piece.text),
@@ -189,12 +202,4 @@ impl<'f> Names<'f> {
             );
         }
     }
-}
-
-fn misfit(piece: Piece<'_>, wanted: Wanted, is: &str) -> Diagnostic {
-    Diagnostic::new(
-        format!("`{}` is {is}, but a {} is wanted", piece.text, wanted.what),
-        piece.span(),
-        format!("not a {}", wanted.what),
-    )
 }

@@ -174,17 +174,15 @@ impl Routing<'_> {
     }
 
     fn second_route(&self, net: Ipv4Net, span: Span, first: Span) {
-        let (what, place) = (name_of(net), self.names.of(self.place));
+        let place = self.names.of(self.place);
+        let message = match net.prefix_len() {
+            0 => format!("`{place}` has two default routes"),
+            _ => format!("`{place}` has two routes to {net}"),
+        };
         self.problems.push(
-            Diagnostic::new(format!("`{place}` has two routes to {what}"), span, "the second")
-                .also(first, "the first")
-                .help("keep one of them"),
+            Diagnostic::new(message, span, "the second").also(first, "the first").help("keep one of them"),
         );
     }
-}
-
-fn name_of(net: Ipv4Net) -> String {
-    if net.prefix_len() == 0 { "everywhere (the default route)".to_owned() } else { format!("{net}") }
 }
 
 fn destination(piece: Piece<'_>) -> Result<Ipv4Net, Diagnostic> {

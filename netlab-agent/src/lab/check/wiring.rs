@@ -191,14 +191,17 @@ impl Wirer<'_> {
         self.face(place, "lo", Role::Loopback, addresses, true);
     }
 
+    /// Addresses for a cable or bridge; one that only works on `lo` is left out after the report.
     fn addresses(&mut self, place: Place, texts: &Texts) -> Vec<Spanned<Ipv4Net>> {
         let before = self.problems.count();
-        let addresses = parse_all(texts, self.problems);
-        for address in addresses.iter().filter(|address| address.value.addr().is_loopback()) {
+        let (inside, addresses): (Vec<_>, Vec<_>) = parse_all(texts, self.problems)
+            .into_iter()
+            .partition(|address| address.value.addr().is_loopback());
+        for address in inside {
             self.problems.push(
                 Diagnostic::new(
                     format!("`{}` cannot be reached over a cable", address.value.addr()),
-                    address.span.clone(),
+                    address.span,
                     "a loopback address",
                 )
                 .help("addresses from 127.0.0.0/8 stay inside one namespace; take one from 10.0.0.0/8"),
@@ -299,7 +302,7 @@ impl Wirer<'_> {
                     Diagnostic::new(format!("`{other}` is not a link state"), span, "must be `up` or `down`");
                 self.problems.push(match suggest::nearest(other, ["up", "down"]) {
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
-                    None => problem,
+                    None => problem.help("a link that starts down can be set up later: `state = \"down\"`"),
                 });
                 true
             }

@@ -59,3 +59,14 @@ fn a_missing_file_a_folder_and_a_picture_are_explained() {
     let shown = [show(&folder.path().join("none.toml")), show(folder.path()), show(&picture)];
     insta::assert_snapshot!(shown.join("\n\n"));
 }
+
+#[test]
+fn the_whole_files_in_the_reference_parse() {
+    let reference = include_str!("../../../../docs/lab-file.md");
+    let blocks: Vec<&str> =
+        reference.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        super::lab(block);
+    }
+}

@@ -32,7 +32,14 @@ fn ports_out_of_range_are_pointed_at_inside_the_string() {
 
 #[test]
 fn a_forward_of_the_wrong_form_shows_the_form() {
-    assert_snapshot!(forward(&["8000", "1:earth:2:3", "[::1]:80:earth", "80:earth/sctp", "80:earth/tpc"]));
+    assert_snapshot!(forward(&[
+        "8000",
+        "1:earth:2:3",
+        "8000::80",
+        "[::1]:80:earth",
+        "80:earth/sctp",
+        "80:earth/tpc"
+    ]));
 }
 
 #[test]
