@@ -1,6 +1,20 @@
 //! The checked lab: what a lab file means once every name is resolved and every rule of the format holds.
 //! Nothing here is optional that the rest of netlab would have to guess. `file` and `check` make it.
 
+mod check;
+mod diagnostic;
+mod file;
+mod load;
+mod read;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
+
+pub use diagnostic::Look;
+pub use load::{Loaded, load, load_for, parse};
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
