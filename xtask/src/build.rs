@@ -92,7 +92,7 @@ fn bpf_cargo(root: &Path, toolchain: &Toolchain, verb: &str, target_dir: &Path, 
         // The encoded form wins over every other source of flags, a person's RUSTFLAGS included.
         .env("CARGO_ENCODED_RUSTFLAGS", all.join("\x1f"))
         .env("CARGO_TARGET_DIR", target_dir)
-        .args(["--release", "--locked", "--quiet", "--target", TARGET, "--package", "netlab-ebpf"])
+        .args(["--release", "--locked", "--target", TARGET, "--package", "netlab-ebpf"])
         .dir(root)
 }
 

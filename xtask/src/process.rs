@@ -122,6 +122,8 @@ impl Cmd {
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.shown_env {
+            // A person would type the other form of the same flags.
+            let name = if name == "CARGO_ENCODED_RUSTFLAGS" { "RUSTFLAGS" } else { name };
             write!(f, "{name}={} ", quoted(&value.to_string_lossy()))?;
         }
         let program = self.inner.get_program().to_string_lossy();

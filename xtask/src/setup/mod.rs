@@ -20,6 +20,7 @@ const BPF_LINKER: &str = "0.13.0";
 
 /// Options of the set-up, shared by all verbs that begin with it.
 #[derive(Args, Clone, Copy, Debug)]
+#[group(skip)] // it is flattened into structs of the same name, and clap names groups after structs
 pub struct Options {
     /// Print what would be installed, and stop if something is missing
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! Debian's packages: which are wanted and for what, which of them are missing, and how they are installed.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -140,9 +140,8 @@ fn apt(args: &[&str]) -> Cmd {
 pub fn missing_programs(groups: &[Group]) -> Vec<String> {
     let dirs: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
     let sbin = [Path::new("/usr/sbin"), Path::new("/sbin")];
-    let there = |program: &str| {
-        dirs.iter().map(|dir| dir.as_path()).chain(sbin).any(|dir| dir.join(program).is_file())
-    };
+    let there =
+        |program: &str| dirs.iter().map(PathBuf::as_path).chain(sbin).any(|dir| dir.join(program).is_file());
     let mut result: Vec<String> = Vec::new();
     for name in groups.iter().flat_map(|group| &group.packages) {
         if let Some(program) = program_of(name).filter(|program| !there(program))
