@@ -33,9 +33,9 @@ pub fn run(options: &Options) -> Result<()> {
         ("format", Box::new(|| format(root))),
         ("tidy", Box::new(tidy::run)),
         ("eBPF object", Box::new(|| build::object(root, toolchain))),
-        ("clippy, host", Box::new(|| clippy_host(root))),
-        ("clippy, netlab-common alone", Box::new(|| clippy_common(root))),
-        ("clippy, eBPF", Box::new(|| clippy_ebpf(root, toolchain))),
+        ("clippy (host)", Box::new(|| clippy_host(root))),
+        ("clippy (netlab-common alone)", Box::new(|| clippy_common(root))),
+        ("clippy (eBPF)", Box::new(|| clippy_ebpf(root, toolchain))),
     ];
     if !options.no_tests {
         steps.push(("tests", Box::new(|| test::run_tests(root, false, &[]))));

@@ -100,7 +100,8 @@ pub fn ensure(root: &Path, options: Options, purpose: Purpose) -> Result<Toolcha
             let llvm = [packages::llvm(rustc.llvm)];
             let missing = packages::missing(&llvm, &packages::installed(&llvm));
             if !missing.is_empty() {
-                packages::install(&missing, true)?;
+                // The lists are fresh: the compiler came from them a moment ago.
+                packages::apt_install(&missing).run()?;
             }
         }
     }
@@ -172,6 +173,9 @@ fn install_linker(root: &Path, rustc: &Rustc) -> Cmd {
     host_neutral(Cmd::new(SYSTEM_CARGO))
         .env("RUSTC", SYSTEM_RUSTC)
         .env("LLVM_PREFIX", format!("/usr/lib/llvm-{llvm}"))
+        // It only drives LLVM, which is built already: optimising it would cost time and bring none.
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .args(["install", "bpf-linker", "--version", BPF_LINKER, "--locked", "--force"])
         .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(into)
@@ -222,7 +226,8 @@ mod tests {
     fn the_linker_is_installed_beside_the_compilers_llvm_and_apart_from_the_users_own() {
         let rustc = Rustc { release: Version { major: 1, minor: 96 }, printed: "1.96.0".into(), llvm: 22 };
         let shown = install_linker(Path::new("/repo"), &rustc).to_string();
-        assert!(shown.contains("LLVM_PREFIX=/usr/lib/llvm-22 /usr/bin/cargo install bpf-linker"));
+        assert!(shown.contains("LLVM_PREFIX=/usr/lib/llvm-22 "));
+        assert!(shown.contains("/usr/bin/cargo install bpf-linker"));
         assert!(shown.contains("--features llvm-22"));
         assert!(shown.ends_with("bpf-linker-0.13.0-llvm-22"));
     }

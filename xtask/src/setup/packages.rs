@@ -106,19 +106,10 @@ fn parse_dpkg(output: &str) -> Vec<String> {
         .collect()
 }
 
-/// Installs what is missing, or only says how. Says what and why first: a line a group.
+/// Installs what is missing, or only says how.
 pub fn install(missing: &[Group], really: bool) -> Result<()> {
-    for group in missing {
-        eprintln!("set-up: needed {}: {}", group.why, group.packages.join(" "));
-    }
     let update = apt(&["update", "-q"]);
-    let options = ["install", "-y", "-q", "--no-install-recommends", "--no-remove"];
-    let names: Vec<&str> = missing.iter().flat_map(|group| &group.packages).map(String::as_str).collect();
-    let install = apt(&options).args(&names).remedy(
-        "See apt's own message above. If it wants to remove packages (Debian's older `rustc`, `cargo` or `rustup` \
-         exclude `rustc-web`), remove them yourself, or give rustup a nightly with rust-src and put bpf-linker on \
-         PATH: then no compiler is taken from Debian.",
-    );
+    let install = apt_install(missing);
     if !really {
         eprintln!("$ {update}\n$ {install}");
         return Ok(());
@@ -128,6 +119,20 @@ pub fn install(missing: &[Group], really: bool) -> Result<()> {
         eprintln!("set-up: {error:#}; going on with the lists as they are");
     }
     install.run()
+}
+
+/// The installation alone, for when the lists are known to be fresh. Says what and why: a line a group.
+pub fn apt_install(missing: &[Group]) -> Cmd {
+    for group in missing {
+        eprintln!("set-up: needed {}: {}", group.why, group.packages.join(" "));
+    }
+    // Nothing of the user's may be removed to make room.
+    let options = ["install", "-y", "-q", "--no-install-recommends", "--no-remove"];
+    apt(&options).args(missing.iter().flat_map(|group| &group.packages)).remedy(
+        "See apt's own message above. If it wants to remove packages (Debian's older `rustc`, `cargo` or `rustup` \
+         exclude `rustc-web`), remove them yourself, or give rustup a nightly with rust-src and put bpf-linker on \
+         PATH: then no compiler is taken from Debian.",
+    )
 }
 
 fn apt(args: &[&str]) -> Cmd {
