@@ -96,10 +96,12 @@ fn bpf_cargo(root: &Path, toolchain: &Toolchain, verb: &str, target_dir: &Path, 
         .dir(root)
 }
 
-/// Builds one binary of the workspace and gives its path, wherever the user's settings put it.
-pub fn binary(root: &Path, package: &str, name: &str) -> Result<PathBuf> {
-    let args = ["build", "--locked", "--message-format", "json-render-diagnostics", "--package", package];
-    let messages = Cmd::cargo(root).args(args).args(["--bin", name]).read()?;
+/// Builds one binary of the workspace and gives its path, wherever the user's settings put it. The whole workspace
+/// is named, because cargo would choose other features for one package alone and build its dependencies again.
+pub fn binary(root: &Path, name: &str) -> Result<PathBuf> {
+    let args = ["build", "--locked", "--message-format", "json-render-diagnostics"];
+    let which = ["--workspace", "--exclude", "netlab-ebpf", "--bin", name];
+    let messages = Cmd::cargo(root).args(args).args(which).read()?;
     match executable(&messages, name) {
         Some(path) => Ok(path),
         None => bail!("cargo built {name} and did not say where it is"),

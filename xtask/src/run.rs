@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     let toolchain = setup::ensure(&root, options.setup, Purpose::Run)?;
     build::object(&root, &toolchain)?;
-    let netlab = build::binary(&root, "netlab-agent", "netlab")?;
+    let netlab = build::binary(&root, "netlab")?;
 
     let mut words: Vec<PathBuf> = if is_root() { Vec::new() } else { vec!["sudo".into(), "-E".into()] };
     words.push(netlab);

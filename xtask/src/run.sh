@@ -10,16 +10,17 @@ shift 2
 failed=0 interrupted=0
 trap 'interrupted=1' INT TERM HUP
 
+# Runs a command line and notes whether it failed; $shown is how it is shown.
 step() {
     printf '$ netlab %s\n' "$shown"
     "$@" || { failed=1; return 1; }
 }
 
-# Runs `netlab WORDS`, unless interrupted: the words are the last $count arguments.
+# Runs netlab (the arguments) with $words, unless interrupted.
 show() {
     [ "$interrupted" = 0 ] || return 0
     shown=$words
-    # The words hold no blanks of their own: verbs and a lab's name.
+    # Not quoted, to be split: neither a verb nor a lab's name holds a blank.
     step "$@" $words
     echo
 }

@@ -38,24 +38,25 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Runs the tests; everything they need is there.
 pub fn run_tests(root: &Path, long: bool, filter: &[String]) -> Result<()> {
+    // The tests of the command line start the real binary, which cargo builds for its own package's tests only.
+    let netlab = &build::binary(root, "netlab")?;
+    let runner = || cargo_as_root(root, long).env("NETLAB_BIN", netlab);
     let nextest = Cmd::cargo(root).args(["nextest", "--version"]).ask();
     // First, so that the main runner's summary closes the output.
     if filter.is_empty() && has_doc_tests(root) {
-        cargo_as_root(root, long)
-            .args(["test", "--locked", "--workspace", "--exclude", "netlab-ebpf", "--doc"])
-            .run()?;
+        runner().args(["test", "--locked", "--workspace", "--exclude", "netlab-ebpf", "--doc"]).run()?;
     }
     if let Some(version) = nextest {
         let version = version.lines().next().unwrap_or_default().trim().to_owned();
         eprintln!("test: {version} is here and runs the tests");
-        return with_nextest(root, long, filter);
+        return with_nextest(runner(), long, filter);
     }
     eprintln!("test: cargo-nextest is not here; cargo test runs the tests");
-    with_cargo_test(root, long, filter)
+    with_cargo_test(runner, long, filter)
 }
 
-fn with_nextest(root: &Path, long: bool, filter: &[String]) -> Result<()> {
-    let mut cmd = cargo_as_root(root, long).args(["nextest", "run", "--locked", "--no-fail-fast"]);
+fn with_nextest(runner: Cmd, long: bool, filter: &[String]) -> Result<()> {
+    let mut cmd = runner.args(["nextest", "run", "--locked", "--no-fail-fast"]);
     cmd = cmd.args(["--workspace", "--exclude", "netlab-ebpf"]);
     if long {
         cmd = cmd.args(["--run-ignored", "all"]);
@@ -65,21 +66,14 @@ fn with_nextest(root: &Path, long: bool, filter: &[String]) -> Result<()> {
 
 /// `cargo test` takes one filter and has no groups: so a run for each filter, and the root tests on their own,
 /// one at a time. All runs are made even when one fails.
-fn with_cargo_test(root: &Path, long: bool, filter: &[String]) -> Result<()> {
+fn with_cargo_test(runner: impl Fn() -> Cmd, long: bool, filter: &[String]) -> Result<()> {
     let everything = [String::new()];
     let filters = if filter.is_empty() { &everything[..] } else { filter };
     let mut failures = Vec::new();
     for filter in filters {
         let which = ["--workspace", "--exclude", "netlab-ebpf", "--exclude", ROOT_TESTS];
         for (which, threads) in [(&which[..], None), (&["--package", ROOT_TESTS], Some("--test-threads=1"))] {
-            let cmd = cargo_as_root(root, long).args([
-                "test",
-                "--locked",
-                "--no-fail-fast",
-                "--lib",
-                "--bins",
-                "--tests",
-            ]);
+            let cmd = runner().args(["test", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"]);
             let cmd = cmd.args(which).args(Some(filter).filter(|filter| !filter.is_empty())).arg("--");
             let cmd = cmd.args(threads).args(long.then_some("--include-ignored"));
             if let Err(error) = cmd.run() {

@@ -62,7 +62,7 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 fn measure(root: &Path) -> Result<Counts> {
-    let helper = build::binary(root, "netlab-tests", "verifier-table")?;
+    let helper = build::binary(root, "verifier-table")?;
     let cmd = if is_root() { Cmd::new(&helper) } else { Cmd::new("sudo").arg("-E").arg(&helper) };
     let counts = parse_measured(&cmd.read()?)?;
     if counts.is_empty() {
