@@ -192,7 +192,7 @@ impl Drop for Machine {
 /// # Panics
 /// When it was not built.
 pub fn netlab() -> PathBuf {
-    let given = std::env::var_os("NETLAB_BINARY").map(PathBuf::from);
+    let given = std::env::var_os("NETLAB_BIN").map(PathBuf::from);
     let path = given.unwrap_or_else(|| workspace().join("target/debug/netlab"));
     assert!(path.exists(), "{} is missing: run `cargo xtask build`", path.display());
     path

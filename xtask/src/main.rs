@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The command line of the chores: one enum, one `match`, one file a verb. Everything a developer, the README
 //! or CI does with this repository goes through here, so that there is one recipe and not three.
 
@@ -70,3 +71,6 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 }
+=======
+fn main(){}
+>>>>>>> wt-lab

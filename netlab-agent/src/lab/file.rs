@@ -149,6 +149,8 @@ pub struct BridgeTable {
 pub struct NodeTable {
     pub name: Text,
     pub links: Vec<LinkTable>,
+    /// Nothing about its interfaces was wrong, so there are no others.
+    pub links_sound: bool,
     pub gateway: Option<Text>,
     pub loopback: Texts,
     pub routes: Vec<RouteTable>,
@@ -272,7 +274,13 @@ fn bridges(top: &Table<'_>, problems: &Problems) -> Vec<BridgeTable> {
     for (name, table) in top.named_tables("bridge", &BRIDGE) {
         let before = problems.count();
         let (address, mtu, mac) = (table.texts("address"), table.integer("mtu"), table.text("mac"));
-        bridges.push(BridgeTable { name, address, mtu, mac, sound: problems.count() == before });
+        bridges.push(BridgeTable {
+            name,
+            address,
+            mtu,
+            mac,
+            sound: table.all_known() && problems.count() == before,
+        });
     }
     bridges
 }
@@ -281,18 +289,22 @@ fn nodes(top: &Table<'_>, problems: &Problems) -> Vec<NodeTable> {
     let mut nodes = Vec::new();
     for (name, table) in top.named_tables("node", &NODE) {
         let before = problems.count();
+        let links = table.tables("links", &LINK).iter().map(link).collect();
+        let loopback = table.texts("loopback");
+        let links_sound = table.all_known() && problems.count() == before;
         let mut node = NodeTable {
             name,
-            links: table.tables("links", &LINK).iter().map(link).collect(),
+            links,
+            links_sound,
             gateway: table.text("gateway"),
-            loopback: table.texts("loopback"),
+            loopback,
             routes: routes(&table),
             sysctls: table.settings("sysctl"),
             run: table.texts("run"),
             wait: table.texts("wait"),
             sound: true,
         };
-        node.sound = problems.count() == before;
+        node.sound = table.all_known() && problems.count() == before;
         nodes.push(node);
     }
     nodes

@@ -67,12 +67,18 @@ impl<'a> Table<'a> {
         inner
     }
 
+    fn knows(&self, key: &Text) -> bool {
+        self.shape.keys.iter().any(|(name, _)| *name == key.value)
+    }
+
+    /// Whether all its keys are known: if not, one that seems to be left out may only be misspelt.
+    pub fn all_known(&self) -> bool {
+        self.entries.iter().all(|(key, _)| self.knows(key))
+    }
+
     fn refuse_unknown_keys(&self) {
-        for (key, _) in &self.entries {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.knows(key)) {
             let known = self.shape.keys.iter().map(|(name, _)| *name);
-            if known.clone().any(|name| name == key.value) {
-                continue;
-            }
             let problem = Diagnostic::new(
                 format!("unknown key `{}` in {}", key.value, self.shape.what),
                 key.span.clone(),

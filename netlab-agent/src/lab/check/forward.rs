@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::inventory::About;
 use super::nat::Nat;
 use super::suggest;
 use crate::lab::diagnostic::{Diagnostic, Span};
@@ -53,9 +54,9 @@ impl Nat<'_> {
         let node = self.names.node_named(fields.node);
         let target = fields.target.map(|piece| (piece, self.problems.note(value::ports(piece))));
         let target_first = match target {
-            Some((piece, ports_there)) => {
-                self.problems.note(first_target(fields.ports, ports?, piece, ports_there?))
-            }
+            Some((piece, there)) => ports.zip(there).and_then(|(ports, there)| {
+                self.problems.note(first_target(fields.ports, ports, piece, there))
+            }),
             None => ports.map(|(first, _)| first),
         };
         let target = node.and_then(|node| self.served_at(node, fields.node));
@@ -75,7 +76,8 @@ impl Nat<'_> {
 
     fn host_address(&self, piece: Piece<'_>) -> Option<Ipv4Addr> {
         let address = self.problems.note(value::address(piece))?;
-        let owned = self.file.host.namespace.is_some() && self.inventory.complete(Place::Host);
+        let owned =
+            self.file.host.namespace.is_some() && self.inventory.complete(Place::Host, About::Addresses);
         let own: Vec<Ipv4Addr> = self.inventory.addresses(Place::Host).map(|net| net.value.addr()).collect();
         if !owned || own.contains(&address) {
             return Some(address);
@@ -99,7 +101,7 @@ impl Nat<'_> {
 
     fn served_at(&self, node: usize, piece: Piece<'_>) -> Option<Ipv4Addr> {
         let address = self.inventory.address_for_host(node);
-        if address.is_none() && self.inventory.complete(Place::Node(node)) {
+        if address.is_none() && self.inventory.complete(Place::Node(node), About::Addresses) {
             let name = self.names.of(Place::Node(node));
             self.problems.push(
                 Diagnostic::new(

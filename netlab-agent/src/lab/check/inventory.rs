@@ -42,13 +42,22 @@ pub struct Face {
     pub up: bool,
 }
 
+/// What may be missing in the inventory after a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum About {
+    /// Interfaces and their names.
+    Names,
+    /// Addresses of interfaces.
+    Addresses,
+}
+
 /// All interfaces.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// In file order: bridges first, then for each link its near and its far end.
     pub faces: Vec<Face>,
     names: HashMap<(Place, String), Option<Span>>,
-    gaps: HashSet<Place>,
+    gaps: HashSet<(Place, About)>,
     gaps_everywhere: bool,
 }
 
@@ -72,8 +81,8 @@ impl Inventory {
     }
 
     /// Notes that something about the place could not be read: what is missing there may be no mistake.
-    pub fn gap(&mut self, place: Place) {
-        self.gaps.insert(place);
+    pub fn gap(&mut self, place: Place, about: About) {
+        self.gaps.insert((place, about));
     }
 
     /// Notes that an interface of an unknown place could not be read.
@@ -81,9 +90,9 @@ impl Inventory {
         self.gaps_everywhere = true;
     }
 
-    /// Whether everything about the place was read, so that what is not here does not exist.
-    pub fn complete(&self, place: Place) -> bool {
-        !self.gaps_everywhere && !self.gaps.contains(&place)
+    /// Whether all of this about the place was read, so that what is not here does not exist.
+    pub fn complete(&self, place: Place, about: About) -> bool {
+        !self.gaps_everywhere && !self.gaps.contains(&(place, about))
     }
 
     /// The interfaces of a place.

@@ -2,7 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::inventory::{Inventory, Role};
+use super::inventory::{About, Inventory, Role};
 use super::names::{Names, Target, Wanted};
 use super::suggest;
 use crate::lab::diagnostic::{Diagnostic, Problems};
@@ -43,7 +43,7 @@ impl Nat<'_> {
             return Some(Uplink::Auto);
         }
         let name = self.problems.note(value::interface_name(text.piece()))?;
-        if self.file.host.namespace.is_some() && self.inventory.complete(Place::Host) {
+        if self.file.host.namespace.is_some() && self.inventory.complete(Place::Host, About::Names) {
             self.uplink_must_exist(text);
         }
         Some(Uplink::Named(name))
@@ -129,7 +129,7 @@ impl Nat<'_> {
             }
             Target::Host => return None,
         };
-        if sources.is_empty() && self.inventory.complete(place) {
+        if sources.is_empty() && self.inventory.complete(place, About::Addresses) {
             self.problems.push(
                 Diagnostic::new(
                     format!("{owner} `{}` has no {kind} to masquerade", from.value),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::inventory::Inventory;
+use super::inventory::{About, Inventory};
 use super::names::Names;
 use super::suggest;
 use crate::lab::diagnostic::{Diagnostic, Problems, Span};
@@ -92,7 +92,7 @@ impl Probes<'_> {
         }
         let node = self.names.node_named(piece)?;
         let address = self.inventory.first_address(node);
-        if address.is_none() && self.inventory.complete(Place::Node(node)) {
+        if address.is_none() && self.inventory.complete(Place::Node(node), About::Addresses) {
             self.problems.push(
                 Diagnostic::new(
                     format!("node `{}` has no address", self.names.of(Place::Node(node))),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::inventory::{Inventory, Role};
+use super::inventory::{About, Inventory, Role};
 use super::names::Names;
 use super::suggest;
 use crate::lab::diagnostic::{Diagnostic, Problems, Span};
@@ -122,7 +122,7 @@ impl Routing<'_> {
             );
             return None;
         }
-        if !self.closed || !self.inventory.complete(self.place) {
+        if !self.closed || !self.inventory.complete(self.place, About::Addresses) {
             return Some(hop);
         }
         let networks: Vec<Ipv4Net> =
@@ -153,7 +153,7 @@ impl Routing<'_> {
     fn device(&self, dev: &Text) {
         if self.problems.note(value::interface_name(dev.piece())).is_none()
             || !self.closed
-            || !self.inventory.complete(self.place)
+            || !self.inventory.complete(self.place, About::Names)
             || dev.value == "lo"
         {
             return;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::inventory::{Face, Inventory, Role};
+use super::inventory::{About, Face, Inventory, Role};
 use super::names::{Names, Target, Wanted};
 use super::{derived, suggest};
 use crate::lab::diagnostic::{Diagnostic, Problems, Span};
@@ -40,9 +40,11 @@ pub fn wire(file: &File, names: Names<'_>, problems: &Problems) -> Wiring {
     };
     wirer.bridges();
     for (node, table) in file.nodes.iter().enumerate() {
-        if !table.sound {
-            wirer.wiring.inventory.gap(Place::Node(node));
-            wirer.wiring.inventory.gap(Place::Host);
+        if !table.links_sound {
+            for place in [Place::Node(node), Place::Host] {
+                wirer.wiring.inventory.gap(place, About::Names);
+                wirer.wiring.inventory.gap(place, About::Addresses);
+            }
         }
         for (position, link) in table.links.iter().enumerate() {
             wirer.link(node, position, link);
@@ -67,7 +69,7 @@ impl Wirer<'_> {
     fn bridges(&mut self) {
         for (index, table) in self.file.bridges.iter().enumerate() {
             if !table.sound {
-                self.wiring.inventory.gap(Place::Host);
+                self.wiring.inventory.gap(Place::Host, About::Addresses);
             }
             self.problems.note(value::interface_name(table.name.piece()));
             self.claim(Place::Host, &table.name.value, table.name.span.clone());
@@ -185,7 +187,7 @@ impl Wirer<'_> {
         let before = self.problems.count();
         let addresses = parse_all(texts, self.problems);
         if self.problems.count() > before {
-            self.wiring.inventory.gap(place);
+            self.wiring.inventory.gap(place, About::Addresses);
         }
         self.wiring.loopbacks.push(plain(&addresses));
         self.face(place, "lo", Role::Loopback, addresses, true);
@@ -208,7 +210,7 @@ impl Wirer<'_> {
             );
         }
         if self.problems.count() > before {
-            self.wiring.inventory.gap(place);
+            self.wiring.inventory.gap(place, About::Addresses);
         }
         addresses
     }
@@ -217,7 +219,7 @@ impl Wirer<'_> {
         if self.problems.note(value::interface_name(given.piece())).is_some() {
             self.claim(place, &given.value, given.span.clone());
         } else {
-            self.wiring.inventory.gap(place);
+            self.wiring.inventory.gap(place, About::Names);
         }
         given.value.clone()
     }

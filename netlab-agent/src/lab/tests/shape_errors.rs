@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{planets_and, planets_with, report};
+use super::{PLANETS, planets_and, planets_with, report};
 
 #[test]
 fn several_syntax_errors_are_shown_at_once() {
@@ -88,4 +88,16 @@ fn mistakes_in_wait_and_run_are_explained() {
         "[node.neptune]",
         "run = [\"\"]\nwait = [\"8000\", \"tpc:80\", \"tcp:0\", \"udp:70000\"]\n\n[node.neptune]\nwait = \"tcp:80\""
     )));
+}
+
+#[test]
+fn a_misspelt_key_makes_no_further_errors() {
+    let rules = "[[masquerade]]\nfrom = \"planet-br\"\n\n[[forward]]\npublish = \"10.10.0.1:80:earth\"\n";
+    let text =
+        format!("{}\n{rules}", PLANETS.replace("address = \"10.10.0.1/16\"", "adress = \"10.10.0.1/16\""));
+    let text = text
+        .replace("uplink = ", "uplnk = ")
+        .replace("address = \"10.10.0.10/16\"", "addres = \"10.10.0.10/16\"")
+        .replace("[node.neptune]", "rum = \"sleep 9\"\nwait = \"tcp:80\"\n\n[node.neptune]");
+    assert_snapshot!(report(&text));
 }
