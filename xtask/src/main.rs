@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The command line of the chores: one enum, one `match`, one file a verb. Everything a developer, the README
 //! or CI does with this repository goes through here, so that there is one recipe and not three.
 
@@ -71,6 +70,3 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 }
-=======
-fn main(){}
->>>>>>> wt-lab
