@@ -4,7 +4,6 @@
 //! happens to a packet is decided in netlab-common.
 #![no_std]
 #![no_main]
-<<<<<<< HEAD
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features)]
 // The BPF linker exports what carries these sections; documentation of `no_mangle` items goes nowhere.
@@ -63,6 +62,3 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
-=======
-#[panic_handler] fn p(_:&core::panic::PanicInfo)->!{loop{}}
->>>>>>> wt-lab
