@@ -87,7 +87,7 @@ pub struct Flow<const N: usize> {
 }
 
 const _: () = assert!(size_of::<Flow<4>>() == 104, "a v4 slot is 104 bytes");
-const _: () = assert!(size_of::<Flow<4>>() % 8 == 0, "array values are 8-byte aligned");
+const _: () = assert!(size_of::<Flow<4>>().is_multiple_of(8), "array values are 8-byte aligned");
 
 /// The read-mostly part of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
