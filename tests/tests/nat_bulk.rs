@@ -135,8 +135,9 @@ fn a_large_file_arrives_as_it_is_out_and_in() {
     let machine = Machine::with_lab(PORTS);
     let sum = machine.sh("head -c 40000000 /dev/urandom >large; sha256sum <large").ok();
     let serve = |namespace: &str, address: &str, port: u16| {
-        let script = format!("python3 -m http.server --bind {address} {port} >/dev/null 2>&1 </dev/null &");
-        let _ = machine.sh_in(namespace, &script).ok();
+        // By `netlab exec` for the sake of its `/etc/hosts`: Python looks the name of its address up.
+        let server = format!("python3 -m http.server --bind {address} {port}");
+        let _ = machine.sh(&format!("$NETLAB exec {namespace} -- {server} >/dev/null 2>&1 </dev/null &")).ok();
         machine.wait_until(&format!("ip netns exec {namespace} nc -z {address} {port}"));
     };
     serve("internet", "8.8.8.8", 8888);
