@@ -3,6 +3,16 @@
 
 use netlab_tests::machine::{Machine, example};
 
+/// Makes and removes an interface of this name in every namespace until every monitor has seen it: what
+/// happened before is then in the monitors' output too.
+fn all_monitors_see(name: &str) -> String {
+    format!(
+        "for n in $(ls /run/netns); do
+             ip -n $n link add {name} type bridge; ip -n $n link del {name}; grep -q {name} monitor.$n || exit 1
+         done"
+    )
+}
+
 /// A lab's life; gives the machine while the lab is up to `look`.
 fn live(name: &str, look: impl FnOnce(&Machine)) {
     let machine = Machine::new();
@@ -19,13 +29,16 @@ fn live(name: &str, look: impl FnOnce(&Machine)) {
 
     // The agent's pid and age, the neighbours and the rest must stay the same, so nothing at all may happen.
     let up = machine.inventory();
-    let _ = machine.sh("ip -ts monitor all-nsid >monitor.out 2>&1 & echo $! >monitor.pid").ok();
-    machine.wait_until("grep -q ip /proc/$(cat monitor.pid)/cmdline");
+    let monitor =
+        "for n in $(ls /run/netns); do ip -4 -n $n -o monitor link address route >>monitor.$n 2>&1 & done";
+    let _ = machine.sh(monitor).ok();
+    machine.wait_until(&all_monitors_see("first"));
     let again = machine.netlab(["up", file]).ok();
     assert!(again.contains("is up already; nothing was changed"), "{again}");
-    let _ = machine.sh("kill $(cat monitor.pid)").ok();
+    machine.wait_until(&all_monitors_see("second"));
+    let _ = machine.sh("kill $(pidof ip)").ok();
     assert_eq!(machine.inventory(), up, "the second `up` changed something");
-    let events = machine.sh("grep -v 'STALE\\|REACHABLE\\|DELAY\\|PROBE' monitor.out").stdout;
+    let events = machine.sh("cat monitor.* | grep -v 'first\\|second'").stdout;
     assert_eq!(events, "", "the kernel saw the second `up` change something");
 
     look(&machine);
