@@ -69,10 +69,11 @@ fn down_clears_away_what_a_killed_up_has_left_at_any_moment() {
     let before = machine.inventory();
     let mut left = 0;
     for delay in DELAYS {
-        let script =
-            format!("timeout -s KILL 0.{delay:03} $NETLAB up >/dev/null 2>&1; pkill -9 -x netlab; true");
+        let script = format!(
+            "timeout -s KILL 0.{delay:03} $NETLAB up >/dev/null 2>&1; pkill -9 -x 'netlab|exe'; true"
+        );
         let _ = machine.sh(&script).code;
-        machine.wait_until("! pgrep -x netlab -r R,S,D >/dev/null");
+        machine.wait_until("! pgrep -x 'netlab|exe' -r R,S,D >/dev/null");
         let again = machine.netlab(["up"]);
         if again.code != 0 {
             left += 1;
