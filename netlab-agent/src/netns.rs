@@ -126,8 +126,11 @@ impl AsFd for Namespace {
 struct WayBack(OwnedFd);
 
 impl WayBack {
-    fn remember() -> Result<Self, NetnsError> {
-        Ok(WayBack(own_file()?))
+    /// Goes away by `leave`. There is a way back only from somewhere else: a thread that was not let out could
+    /// not be let in again either.
+    fn after(leave: impl FnOnce() -> nix::Result<()>) -> Result<Result<Self, Errno>, NetnsError> {
+        let own = own_file()?;
+        Ok(leave().map(|()| WayBack(own)))
     }
 }
 
@@ -159,12 +162,11 @@ impl Namespace {
             return Err(NetnsError::NotOne(path.to_owned()));
         }
         let file = OwnedFd::from(file);
-        let way_back = WayBack::remember()?;
-        match setns(&file, CloneFlags::CLONE_NEWNET) {
-            Ok(()) => {}
+        let way_back = match WayBack::after(|| setns(&file, CloneFlags::CLONE_NEWNET))? {
+            Ok(way_back) => way_back,
             Err(Errno::EINVAL) => return Err(NetnsError::NotOne(path.to_owned())),
             Err(error) => return Err(NetnsError::Enter(error.into())),
-        }
+        };
         let namespace = Self::from_inside(file);
         drop(way_back);
         namespace
@@ -176,10 +178,16 @@ impl Namespace {
         count: usize,
         mut work: impl FnMut(usize) -> T,
     ) -> Result<Vec<(Namespace, T)>, NetnsError> {
-        let _way_back = WayBack::remember()?;
+        let mut way_back = None;
         let mut made = Vec::with_capacity(count);
         for index in 0..count {
-            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Make(error.into()))?;
+            let leave = || unshare(CloneFlags::CLONE_NEWNET);
+            match &way_back {
+                None => {
+                    way_back = Some(WayBack::after(leave)?.map_err(|error| NetnsError::Make(error.into()))?)
+                }
+                Some(_) => leave().map_err(|error| NetnsError::Make(error.into()))?,
+            }
             let namespace = Self::current()?;
             made.push((namespace, work(index)));
         }
@@ -194,8 +202,8 @@ impl Namespace {
     /// Runs `work` with the thread inside the namespace. `work` is synchronous on purpose: an await would
     /// let other tasks run in the wrong namespace.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
-        let _way_back = WayBack::remember()?;
-        setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Enter(error.into()))?;
+        let _way_back = WayBack::after(|| setns(&self.file, CloneFlags::CLONE_NEWNET))?
+            .map_err(|error| NetnsError::Enter(error.into()))?;
         Ok(work())
     }
 

@@ -22,6 +22,8 @@ pub fn up(path: &Path) -> Result<u8> {
 async fn start(path: &Path) -> Result<u8> {
     let failed =
         |error: std::io::Error| Failure::new(Kind::Failed, format!("the agent cannot be started: {error}"));
+    // Before there is an agent: from then on this waits until the agent has undone what it did.
+    let mut interrupts = Interrupts::new().map_err(failed)?;
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut agent = Command::new("/proc/self/exe")
         .arg0("netlab")
@@ -32,7 +34,6 @@ async fn start(path: &Path) -> Result<u8> {
         .map_err(failed)?;
     ours.set_nonblocking(true).map_err(failed)?;
     let mut line = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
-    let mut interrupts = Interrupts::new().map_err(failed)?;
 
     let mut answer = [0u8; 1];
     loop {
