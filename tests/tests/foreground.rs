@@ -55,7 +55,14 @@ fn the_live_view_fits_a_terminal_of_eighty_columns() {
     let _ = machine.sh(&script).ok();
     assert_eq!(machine.sh("cat code").ok(), "0\n");
     let shown = machine.sh("cat shown").ok();
-    for words in ["Ctrl-C takes it down", "forward 3000", "TIME_WAIT", "uplink_out", "lab planets is down"] {
+    for words in [
+        "Ctrl-C takes it down",
+        "192.168.0.108:3000/tcp",
+        "REPLIES  BYTES",
+        "TIME_WAIT",
+        "uplink_out",
+        "lab planets is down",
+    ] {
         assert!(shown.contains(words), "{words} is not in\n{shown}");
     }
     let lines = shown.lines().map(|line| line.rsplit("\u{1b}[2J").next().unwrap_or(line).trim_end());
