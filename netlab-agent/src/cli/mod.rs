@@ -61,13 +61,16 @@ struct LabFile {
     #[arg(value_name = "FILE", conflicts_with = "file")]
     positional: Option<PathBuf>,
     /// The same as an option.
-    #[arg(short, long, env = "NETLAB_FILE", value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl LabFile {
     fn path(&self) -> PathBuf {
-        self.positional.clone().or_else(|| self.file.clone()).unwrap_or_else(|| "lab.toml".into())
+        let given = self.positional.clone().or_else(|| self.file.clone());
+        // Not by clap: to it the variable would be a second file beside the one on the command line.
+        let variable = || std::env::var_os("NETLAB_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        given.or_else(variable).unwrap_or_else(|| "lab.toml".into())
     }
 }
 
