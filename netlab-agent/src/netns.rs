@@ -123,14 +123,21 @@ impl AsFd for Namespace {
 }
 
 /// Brings the thread back to the namespace it came from, also when the work in between panics.
-struct WayBack(OwnedFd);
+struct WayBack {
+    own: OwnedFd,
+    away: bool,
+}
 
 impl WayBack {
-    /// Goes away by `leave`. There is a way back only from somewhere else: a thread that was not let out could
-    /// not be let in again either.
-    fn after(leave: impl FnOnce() -> nix::Result<()>) -> Result<Result<Self, Errno>, NetnsError> {
-        let own = own_file()?;
-        Ok(leave().map(|()| WayBack(own)))
+    fn remember() -> Result<Self, NetnsError> {
+        Ok(WayBack { own: own_file()?, away: false })
+    }
+
+    /// Leaves by a system call. A thread that was not let out need not, and could not, be let in again.
+    fn leave(&mut self, call: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
+        call()?;
+        self.away = true;
+        Ok(())
     }
 }
 
@@ -138,8 +145,10 @@ impl Drop for WayBack {
     fn drop(&mut self) {
         // Going on in the wrong namespace would change a stack that nobody asked to change, so this is the
         // one failure that must end the process.
-        setns(&self.0, CloneFlags::CLONE_NEWNET)
-            .expect("a thread can always return to a namespace that it holds open");
+        if self.away {
+            setns(&self.own, CloneFlags::CLONE_NEWNET)
+                .expect("a thread can always return to a namespace that it holds open");
+        }
     }
 }
 
@@ -162,11 +171,12 @@ impl Namespace {
             return Err(NetnsError::NotOne(path.to_owned()));
         }
         let file = OwnedFd::from(file);
-        let way_back = match WayBack::after(|| setns(&file, CloneFlags::CLONE_NEWNET))? {
-            Ok(way_back) => way_back,
+        let mut way_back = WayBack::remember()?;
+        match way_back.leave(|| setns(&file, CloneFlags::CLONE_NEWNET)) {
+            Ok(()) => {}
             Err(Errno::EINVAL) => return Err(NetnsError::NotOne(path.to_owned())),
             Err(error) => return Err(NetnsError::Enter(error.into())),
-        };
+        }
         let namespace = Self::from_inside(file);
         drop(way_back);
         namespace
@@ -178,16 +188,11 @@ impl Namespace {
         count: usize,
         mut work: impl FnMut(usize) -> T,
     ) -> Result<Vec<(Namespace, T)>, NetnsError> {
-        let mut way_back = None;
+        let mut way_back = WayBack::remember()?;
         let mut made = Vec::with_capacity(count);
         for index in 0..count {
-            let leave = || unshare(CloneFlags::CLONE_NEWNET);
-            match &way_back {
-                None => {
-                    way_back = Some(WayBack::after(leave)?.map_err(|error| NetnsError::Make(error.into()))?)
-                }
-                Some(_) => leave().map_err(|error| NetnsError::Make(error.into()))?,
-            }
+            let unshared = way_back.leave(|| unshare(CloneFlags::CLONE_NEWNET));
+            unshared.map_err(|error| NetnsError::Make(error.into()))?;
             let namespace = Self::current()?;
             made.push((namespace, work(index)));
         }
@@ -202,8 +207,9 @@ impl Namespace {
     /// Runs `work` with the thread inside the namespace. `work` is synchronous on purpose: an await would
     /// let other tasks run in the wrong namespace.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
-        let _way_back = WayBack::after(|| setns(&self.file, CloneFlags::CLONE_NEWNET))?
-            .map_err(|error| NetnsError::Enter(error.into()))?;
+        let mut way_back = WayBack::remember()?;
+        let entered = way_back.leave(|| setns(&self.file, CloneFlags::CLONE_NEWNET));
+        entered.map_err(|error| NetnsError::Enter(error.into()))?;
         Ok(work())
     }
 

@@ -184,6 +184,20 @@ fn not_root() {
 }
 
 #[test]
+fn without_root_every_verb_says_that_it_needs_it() {
+    let machine = Machine::new();
+    machine.write("lab.toml", GOOD);
+    let _ = machine.sh("chmod 755 . && $NETLAB up").ok();
+    let before = machine.inventory();
+    for verb in ["status", "stats", "conntrack ls", "forward ls", "masquerade ls", "down"] {
+        let said = machine.sh(&format!("setpriv --reuid=65534 --clear-groups $NETLAB {verb}")).fails(5);
+        assert!(said.contains("help: run it as root: `sudo netlab …`"), "netlab {verb}: {said}");
+        assert_eq!(said.matches("error:").count(), 1, "netlab {verb}: {said}");
+    }
+    machine.is_as_before(&before).expect("the lab is as it was");
+}
+
+#[test]
 fn a_kernel_without_bpf() {
     const ENOSYS: u32 = 38;
     let said = obstacle("true", &format!("python3 deny.py {ENOSYS} -1 $NETLAB up"));

@@ -1,6 +1,7 @@
 //! The lab's maps by name: filled with its rules when it comes up, opened from their pins afterwards.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
@@ -85,11 +86,18 @@ impl Maps {
     /// Opens a lab's pinned maps.
     ///
     /// # Errors
-    /// [`Error::OtherAbi`] when the lab's pins are of another version, else what the kernel says.
+    /// [`Error::Denied`] when the caller may not look, [`Error::OtherAbi`] when the lab's pins are of another
+    /// version, else what the kernel says.
     pub fn open(lab: &str) -> Result<Self> {
         let folder = bpffs::folder(lab);
-        if !folder.exists() {
-            return Err(Error::OtherAbi { lab: lab.into(), version: netlab_common::abi::ABI_VERSION });
+        match fs::metadata(&folder) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Error::Denied { lab: lab.into(), source: error });
+            }
+            Err(_) => {
+                return Err(Error::OtherAbi { lab: lab.into(), version: netlab_common::abi::ABI_VERSION });
+            }
         }
         let flows = open(&folder, names::FLOWS)?;
         let slots = flows.info().map_err(|e| failed(names::FLOWS, e))?.max_entries();

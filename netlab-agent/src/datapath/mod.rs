@@ -79,6 +79,14 @@ pub enum Error {
         /// What the kernel says.
         source: std::io::Error,
     },
+    /// The caller may not look at the lab's pins.
+    #[error("the maps of lab {lab} cannot be read")]
+    Denied {
+        /// The lab.
+        lab: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The lab's pins are of another version of netlab.
     #[error("lab {lab} has no maps of ABI version {version}")]
     OtherAbi {
@@ -96,7 +104,8 @@ impl Explain for Error {
             | Error::Program { .. }
             | Error::Attach { .. }
             | Error::Link { .. }
-            | Error::BpfFs { .. } => Kind::Privilege,
+            | Error::BpfFs { .. }
+            | Error::Denied { .. } => Kind::Privilege,
             Error::OtherAbi { .. } => Kind::Conflict,
             Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Kind::Failed,
         }
@@ -111,6 +120,7 @@ impl Explain for Error {
             Error::BpfFs { .. } => {
                 vec!["the BPF file system is mounted with `mount -t bpf bpf /sys/fs/bpf`".into()]
             }
+            Error::Denied { .. } => vec!["run it as root: `sudo netlab …`".into()],
             Error::OtherAbi { .. } => vec![
                 "the lab was brought up by another version of netlab: take it down and up again".into(),
             ],
