@@ -1,1 +1,13 @@
-//! Test kit; filled below.
+//! The test kit: frames and rules by builder, the host's and the kernel's ways of running them, and the table
+//! of cases that must come out the same on each.
+
+pub mod need;
+pub mod packet;
+pub mod rules;
+
+pub mod host;
+pub mod kernel;
+pub mod progrun;
+pub mod state;
+
+pub mod cases;

@@ -1,0 +1,23 @@
+//! What a test needs of the machine. A test that cannot run says so loudly, and fails where nothing may be
+//! skipped.
+
+use nix::unistd::geteuid;
+
+/// Whether the test may go on: loading programs takes root.
+///
+/// # Panics
+/// Without root, where `CI=true` or `NETLAB_NO_SKIP=1` says that a test left out is a test failed.
+#[must_use]
+pub fn need_root() -> bool {
+    if geteuid().is_root() {
+        return true;
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let strict = |name, value| std::env::var(name).is_ok_and(|set| set == value);
+    assert!(
+        !strict("CI", "true") && !strict("NETLAB_NO_SKIP", "1"),
+        "{test} needs root and may not be skipped"
+    );
+    eprintln!("SKIPPED: {test} needs root: `cargo xtask test` asks for it");
+    false
+}
