@@ -124,7 +124,7 @@ impl Host {
         let after = self.state();
         let verdict = match state::verdict_between(&before.counts, &after.counts, hook, frame.len()) {
             Ok(verdict) => verdict,
-            Err(fault) => panic!("{fault}\n{:#?}", self.tables),
+            Err(fault) => panic!("{fault}\n{after}"),
         };
         let mut rules = before.rules.clone();
         if let Some((rule, direction, opened)) = moves.rule {
@@ -135,7 +135,7 @@ impl Host {
         }
         let found = (verdict, &after.rules, after.flows.len());
         let expected = (moves.verdict, &rules, before.flows.len() + moves.flows);
-        assert_eq!(found, expected, "(verdict, rule counters, flows)\n{:#?}", self.tables);
+        assert_eq!(found, expected, "(verdict, rule counters, flows) at {}\n{after}", hook.name());
     }
 
     /// Lets time pass.

@@ -2,6 +2,7 @@
 //! what the packet moved in the counters.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context as _, bail, ensure};
 use netlab_common::abi::flow::{Direction, Flow, FlowRef, Tuple, life};
@@ -45,40 +46,50 @@ pub struct State {
     pub rules: Vec<RuleCounters>,
 }
 
+impl fmt::Display for State {
+    /// One line for each flow, rule, and counter that is not zero.
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for flow in &self.flows {
+            writeln!(to, "{flow:?}")?;
+        }
+        for (rule, counters) in self.rules.iter().enumerate() {
+            writeln!(to, "rule {rule}: {counters:?}")?;
+        }
+        for (name, index) in counters() {
+            let Count { packets, bytes } = self.counts[index as usize];
+            if packets != 0 || bytes != 0 {
+                writeln!(to, "{name}: {packets} packets, {bytes} bytes")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl State {
-    /// What `other` has that this has not, and the other way round; `None` when they are the same.
+    /// The lines in which two states differ, this one's before the other's; `None` when they are the same.
     #[must_use]
     pub fn difference(&self, other: &State) -> Option<String> {
-        let mut lines = vec![];
-        for hook in Hook::ALL {
-            let verdicts = Verdict::ALL.iter().map(|verdict| (verdict.name(), verdict_index(hook, *verdict)));
-            for (name, index) in verdicts.chain([("received", received_index(hook))]) {
-                let (one, two) = (self.counts[index as usize], other.counts[index as usize]);
-                if one != two {
-                    lines.push(format!("{} {name}: {one:?} and {two:?}", hook.name()));
-                }
-            }
+        if self == other {
+            return None;
         }
-        for (rule, (one, two)) in self.rules.iter().zip(&other.rules).enumerate() {
-            if one != two {
-                lines.push(format!("rule {rule}: {one:?} and {two:?}"));
-            }
-        }
-        lines.extend(
-            self.flows
-                .iter()
-                .filter(|flow| !other.flows.contains(flow))
-                .map(|one| format!("{one:?} only in the one")),
-        );
-        lines.extend(
-            other
-                .flows
-                .iter()
-                .filter(|flow| !self.flows.contains(flow))
-                .map(|two| format!("{two:?} only in the other")),
-        );
-        (self != other).then(|| lines.join("\n"))
+        let (ours, theirs) = (self.to_string(), other.to_string());
+        let only = |sign, lines: &str, others: &str| -> String {
+            let of_one = |line: &&str| !others.lines().any(|other| other == *line);
+            lines.lines().filter(of_one).map(|line| format!("{sign} {line}\n")).collect()
+        };
+        Some(only('-', &ours, &theirs) + &only('+', &theirs, &ours))
     }
+}
+
+/// Every counter's name and index.
+fn counters() -> impl Iterator<Item = (String, u32)> {
+    Hook::ALL.into_iter().flat_map(|hook| {
+        let received = (format!("{} received", hook.name()), received_index(hook));
+        let verdict = move |verdict: &Verdict| {
+            (format!("{} {}", hook.name(), verdict.name()), verdict_index(hook, *verdict))
+        };
+        std::iter::once(received).chain(Verdict::ALL.iter().map(verdict))
+    })
 }
 
 /// The one verdict that a packet of `len` bytes was counted under, or why its counters do not add up.

@@ -12,3 +12,5 @@ mod hooks;
 mod lifetime;
 #[path = "scenarios/masquerade.rs"]
 mod masquerade;
+#[path = "scenarios/open.rs"]
+mod open;
