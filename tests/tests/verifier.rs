@@ -19,11 +19,11 @@ fn budget() -> BTreeMap<String, u32> {
 
 fn load(program: &mut Program) -> ProgramInfo {
     match program {
-        Program::SchedClassifier(program) => program.load().unwrap(),
-        Program::Xdp(program) => program.load().unwrap(),
+        Program::SchedClassifier(program) => program.load().expect("the verifier takes it"),
+        Program::Xdp(program) => program.load().expect("the verifier takes it"),
         other => panic!("a program of type {:?}", other.prog_type()),
     }
-    program.info().unwrap()
+    program.info().expect("a loaded program has information")
 }
 
 #[test]

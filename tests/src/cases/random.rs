@@ -2,26 +2,51 @@
 //! seed.
 
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::protocol::{TCP, UDP};
 
-use crate::packet::{Packet, icmp_message, other, ping, pong, tcp, udp};
+use crate::host::Host;
+use crate::packet::{Packet, answer, icmp_message, other, ping, pong, tcp, udp};
 use crate::progrun::Case;
 use crate::rules::Rules;
 
 const ADDRESSES: [&str; 7] =
-    ["10.10.0.10", "10.10.0.20", "10.10.0.1", "192.168.0.108", "8.8.8.8", "8.8.4.4", "172.16.0.1"];
-const PORTS: [u16; 6] = [53, 80, 3000, 5555, 8000, 40_000];
+    ["10.10.0.10", "10.10.0.20", "10.10.0.30", "10.10.0.1", "192.168.0.108", "8.8.8.8", "172.16.0.1"];
+const PORTS: [u16; 5] = [53, 3000, 5555, 8000, 40_000];
 
-/// A case of `count` packets.
+/// A case of `count` packets. One in three answers what a packet before it
+/// became, mostly where an answer would come along.
 #[must_use]
 pub fn case(seed: u64, count: usize) -> Case {
     let mut dice = Dice(seed);
-    let start = Case::new(format!("{count} random packets of seed {seed:#x}"), rules());
-    (0..count).fold(start, |case, _| {
-        let hook = *dice.pick(&Hook::ALL);
-        let frame = frame(&mut dice);
-        case.agrees(hook, frame)
-    })
+    let host = Host::new(&rules());
+    let mut left: Vec<(Hook, Vec<u8>)> = vec![];
+    let mut case = Case::new(format!("{count} random packets of seed {seed:#x}"), rules());
+    for _ in 0..count {
+        let (hook, frame) = if !left.is_empty() && dice.one_in(3) {
+            let (hook, became) = dice.pick(&left);
+            let at = if dice.one_in(3) { *dice.pick(&Hook::ALL) } else { opposite(*hook) };
+            (at, answer(became))
+        } else {
+            (*dice.pick(&Hook::ALL), frame(&mut dice))
+        };
+        let (verdict, became) = host.run(hook, &frame);
+        if verdict.disposition() == Disposition::Forwarded {
+            left.push((hook, became));
+        }
+        case = case.agrees(hook, frame);
+    }
+    case
+}
+
+/// Where the answers pass to what passes here.
+fn opposite(hook: Hook) -> Hook {
+    match hook {
+        Hook::PortIn => Hook::PortOut,
+        Hook::PortOut => Hook::PortIn,
+        Hook::UplinkIn => Hook::UplinkOut,
+        Hook::UplinkOut => Hook::UplinkIn,
+    }
 }
 
 /// Forwards lead to two servers each reached by one port, so that no port of a client's is ever in the way:

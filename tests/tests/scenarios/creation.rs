@@ -16,12 +16,15 @@ use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{tcp, tuple, udp};
 use netlab_tests::rules::Rules;
 
+/// What happens before a claim; what it gives is the claim's answer.
+type Event<'a> = Box<dyn FnOnce() -> Option<Claim> + 'a>;
+
 /// Tables in which something happens just before a key is claimed.
 pub struct Meddled<'a> {
     tables: &'a MemTables,
     key: Tuple<4>,
-    /// Happens once; what it gives is the claim's answer.
-    before: RefCell<Option<Box<dyn FnOnce() -> Option<Claim> + 'a>>>,
+    /// Happens once.
+    before: RefCell<Option<Event<'a>>>,
 }
 
 impl<'a> Meddled<'a> {
