@@ -99,6 +99,13 @@ fn kept_wrong() -> Vec<Case> {
             ping(address, WORLD, port.parse().unwrap_or(0))
         }),
         replies,
+        // The one sum in which every term is zero, where a zero of the other sign could come out.
+        Case::new(
+            "a wrong checksum of ones over nothing but ones",
+            Rules::none().masquerade("10.10.0.0/16", HOST, 0..=0),
+        )
+        .agrees(UplinkOut, ping(EARTH, WORLD, 0xffff).frame())
+        .agrees(UplinkOut, ping("10.10.0.20", WORLD, 0xffff).patch(36, &[0xff, 0xff]).frame()),
     ]
 }
 

@@ -82,12 +82,20 @@ proptest! {
     }
 
     #[test]
-    fn an_update_never_writes_a_udp_checksum_of_none(field: [u8; 2], from: [u8; 4], to: [u8; 4]) {
+    fn an_update_never_writes_a_udp_checksum_of_none(
+        field in [byte(), byte()],
+        from in [byte(), byte(), byte(), byte()],
+        to in [byte(), byte(), byte(), byte()],
+    ) {
         prop_assert_eq!(update_udp(field, from, to) == [0, 0], field == [0, 0]);
     }
 
     #[test]
-    fn an_update_never_writes_the_zero_that_the_kernel_does_not(field: [u8; 2], from: [u8; 4], to: [u8; 4]) {
+    fn an_update_never_writes_the_zero_that_the_kernel_does_not(
+        field in [byte(), byte()],
+        from in [byte(), byte()],
+        to in [byte(), byte()],
+    ) {
         prop_assert_ne!(update(field, from, to), [0xff, 0xff]);
     }
 }
