@@ -13,9 +13,8 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
 use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
-use netlab_common::abi::verdict::Count;
+use netlab_common::abi::verdict::{Count, Disposition};
 
-use crate::progrun::agrees;
 use crate::rules::Rules;
 use crate::state::{self, Counts, Outcome, State};
 
@@ -103,7 +102,8 @@ impl Kernel {
             (Place::Tc, TC_ACT_SHOT) | (Place::Xdp, XDP_DROP) => true,
             (place, action) => bail!("{} in {place:?} gave action {action}", verdict.name()),
         };
-        ensure!(agrees(verdict, dropped), "{} in {:?}: dropped is {dropped}", verdict.name(), self.place);
+        let drops = verdict.disposition() == Disposition::Dropped;
+        ensure!(dropped == drops, "{} in {:?}: dropped is {dropped}", verdict.name(), self.place);
         Ok(Outcome { verdict, frame: became })
     }
 

@@ -1,6 +1,8 @@
 //! What a test needs of the machine. A test that cannot run says so loudly, and fails where nothing may be
 //! skipped.
 
+use std::io::{self, Write as _};
+
 use nix::unistd::geteuid;
 
 /// Whether the test may go on: loading programs takes root.
@@ -18,6 +20,13 @@ pub fn need_root() -> bool {
         !strict("CI", "true") && !strict("NETLAB_NO_SKIP", "1"),
         "{test} needs root and may not be skipped"
     );
-    eprintln!("SKIPPED: {test} needs root: `cargo xtask test` asks for it");
+    say(&format!("SKIPPED: {test} needs root: `cargo xtask test` asks for it"));
     false
+}
+
+/// Says something that is shown even when the test passes: the harness keeps to itself what the print macros
+/// write, and shows it for failures only.
+pub fn say(what: &str) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{what}");
 }

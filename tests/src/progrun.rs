@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use netlab_common::abi::hook::Hook;
-use netlab_common::abi::verdict::{Disposition, Verdict};
+use netlab_common::abi::verdict::Verdict;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::host::Host;
 use crate::kernel::{Kernel, Place};
+use crate::need::say;
 use crate::packet::Packet;
 use crate::rules::Rules;
 use crate::state::Outcome;
@@ -188,12 +189,6 @@ fn same(one: &str, expected: &Outcome, other: &str, found: &Outcome) -> anyhow::
     )
 }
 
-/// Whether an action is what a verdict's disposition asks for.
-#[must_use]
-pub fn agrees(verdict: Verdict, dropped: bool) -> bool {
-    dropped == (verdict.disposition() == Disposition::Dropped)
-}
-
 fn place(case: &Case, number: usize, step: &Step) -> String {
     match step {
         Step::Packet { hook, frame, .. } => {
@@ -217,7 +212,7 @@ fn wait_for_uptime(case: &Case) -> anyhow::Result<()> {
     // Less than a second over, so that a case's first packet cannot come within the clock's own tick.
     let missing = (needed + Duration::from_millis(500)).saturating_sub(uptime);
     if !needed.is_zero() && !missing.is_zero() {
-        eprintln!("{}: waiting {missing:?}, because the machine has only just started", case.name);
+        say(&format!("{}: waiting {missing:?}, because the machine has only just started", case.name));
         thread::sleep(missing);
     }
     Ok(())
