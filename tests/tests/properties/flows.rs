@@ -84,7 +84,9 @@ proptest! {
         one in segment(),
         other in segment(),
     ) {
-        prop_assume!(!acknowledges(one, other) && !acknowledges(other, one));
+        if acknowledges(one, other) || acknowledges(other, one) {
+            return Ok(());
+        }
         let start = after(state::initial(), &before);
         prop_assert_eq!(after(start, &[one, other]), after(start, &[other, one]));
     }

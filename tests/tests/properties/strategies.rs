@@ -21,9 +21,11 @@ const ADDRESSES: [&str; 8] = [
 ];
 const PORTS: [u16; 8] = [0, 53, 80, 3000, 5555, 8000, 40_000, u16::MAX];
 
-/// The configuration: failures are printed, not kept in files.
+/// So many cases, or as many as `PROPTEST_CASES` asks for if that is more; failures are printed, not kept in
+/// files.
 pub fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: cases.max(asked.cases), failure_persistence: None, ..asked }
 }
 
 /// A masquerade with a range of four ports (rule 0), forwards of both protocols (1 to 4), and little room.
