@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
-use netlab_common::abi::flow::{Flow, Head, Kind, Tuple, life};
+use netlab_common::abi::flow::{Flow, Head, Tuple, life};
 use netlab_common::conntrack::{state, timeout};
 
 use crate::datapath::{self, maps::Maps};
@@ -20,8 +20,6 @@ pub struct View {
     pub state: &'static str,
     /// Seconds until it ends if nothing comes.
     pub expires_s: u64,
-    /// What it does.
-    pub kind: Kind,
     /// The rule that made it.
     pub rule: u32,
     /// The opener's packets as they arrive.
@@ -85,7 +83,6 @@ fn view(slot: usize, flow: &Flow<4>, now: u64) -> Option<View> {
         protocol: flow.head.original.protocol,
         state: state::name(flow.head.original.protocol, flow.head.state),
         expires_s: left.div_ceil(1_000_000_000),
-        kind: Kind::from_number(flow.head.kind),
         rule: flow.head.rule,
         original: (&flow.head.original).into(),
         reply: (&flow.head.reply).into(),

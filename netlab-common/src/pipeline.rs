@@ -2,10 +2,9 @@
 //!
 //! Destinations change before routing (ingress hooks) and sources after it (egress hooks), as in netfilter,
 //! so the kernel's routing, TTL, MTU and neighbours stay in charge between them. A flow is translated whole
-//! at one hook in each direction: a masqueraded one where its opener's packets leave and where the answers
-//! arrive, a forwarded one where its opener's packets arrive and where the answers leave.
+//! at one hook in each direction, and remembers which: a masqueraded one where its opener's packets leave and
+//! where the answers arrive, a forwarded one where its opener's packets arrive and where the answers leave.
 
-use crate::abi::flow::{Direction, Kind};
 use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
 use crate::abi::verdict::Verdict;
@@ -71,10 +70,10 @@ fn membership<T: Tables<4>, E: Env>(
     match conntrack::lookup(tables, &headers.tuple, env.now()) {
         Lookup::Live(entry) => {
             let anew = conntrack::begins_anew(&entry, headers.kind, false);
-            member(hook, tables, entry, anew)
+            member(hook, headers, tables, entry, anew)
         }
         Lookup::Expired(entry) if conntrack::begins_anew(&entry, headers.kind, true) => {
-            member(hook, tables, entry, true)
+            member(hook, headers, tables, entry, true)
         }
         Lookup::Expired(_) | Lookup::Miss => open(hook, headers, tables, env),
     }
@@ -82,13 +81,20 @@ fn membership<T: Tables<4>, E: Env>(
 
 /// A packet of a known flow, if this is the hook where its direction is translated.
 #[inline(always)]
-fn member<T: Tables<4>>(hook: Hook, tables: &T, entry: Entry<4>, anew: bool) -> Result<Member, Verdict> {
-    let on_arrival = match entry.direction {
-        Direction::Original => entry.kind() == Kind::Destination,
-        Direction::Reply => entry.kind() == Kind::Source,
-    };
-    if hook.is_ingress() != on_arrival {
-        return Err(Verdict::InFlow);
+fn member<T: Tables<4>>(
+    hook: Hook,
+    headers: &Headers<4>,
+    tables: &T,
+    entry: Entry<4>,
+    anew: bool,
+) -> Result<Member, Verdict> {
+    if !entry.is_translated_at(hook) {
+        // Only a node's packets are seen once before the hook that translates them. Elsewhere a flow's tuple
+        // in the wrong place is a forgery, or a packet that lost its way, and has no more rights than others.
+        return Err(match (hook, without_flow(hook, headers, tables)) {
+            (Hook::PortIn, _) => Verdict::InFlow,
+            (_, verdict) => verdict,
+        });
     }
     if anew {
         tables.reset_state(entry.slot, state::initial());
@@ -137,7 +143,7 @@ fn open<T: Tables<4>, E: Env>(
     }
 }
 
-/// What a packet of no flow and no translation comes to: fragments and protocols without ports.
+/// What a packet that will not be translated comes to.
 #[inline(always)]
 fn without_flow<T: Tables<4>>(hook: Hook, headers: &Headers<4>, tables: &T) -> Verdict {
     match hook {
@@ -149,7 +155,8 @@ fn without_flow<T: Tables<4>>(hook: Hook, headers: &Headers<4>, tables: &T) -> V
             match (hidden || tables.zone(source) == Zone::Nodes, headers.kind) {
                 (false, _) => Verdict::NoRule,
                 (true, Transport::Fragment) => Verdict::Fragment,
-                (true, _) => Verdict::Unsupported,
+                (true, Transport::Other) => Verdict::Unsupported,
+                (true, _) => Verdict::PrivateSource,
             }
         }
     }
@@ -179,7 +186,7 @@ fn open_forward<T: Tables<4>, E: Env>(
     if !headers.kind.opens() {
         return Err(Verdict::NoFlow);
     }
-    opened(hook, tables, nat::open_forward(tables, env, headers.tuple, target))
+    opened(hook, headers, tables, nat::open_forward(tables, env, hook, headers.tuple, target))
 }
 
 /// A packet on its way to the world, which a masquerade may cover.
@@ -203,16 +210,21 @@ fn open_masquerade<T: Tables<4>, E: Env>(
         Transport::Tcp(_) if !headers.kind.opens() => Err(Verdict::NotSyn),
         // An answer that nobody asked for: there is no flow it could belong to.
         Transport::EchoReply => Err(Verdict::PrivateSource),
-        _ => opened(hook, tables, nat::open_masquerade(tables, env, headers.tuple, target)),
+        _ => opened(hook, headers, tables, nat::open_masquerade(tables, env, headers.tuple, target)),
     }
 }
 
 /// Goes on with a flow that was just made, or says why there is none.
 #[inline(always)]
-fn opened<T: Tables<4>>(hook: Hook, tables: &T, made: Result<Opened<4>, Refusal>) -> Result<Member, Verdict> {
+fn opened<T: Tables<4>>(
+    hook: Hook,
+    headers: &Headers<4>,
+    tables: &T,
+    made: Result<Opened<4>, Refusal>,
+) -> Result<Member, Verdict> {
     match made {
         Ok(Opened { entry, fresh: true }) => Ok(Member { entry, known: state::initial(), fresh: true }),
-        Ok(Opened { entry, fresh: false }) => member(hook, tables, entry, false),
+        Ok(Opened { entry, fresh: false }) => member(hook, headers, tables, entry, false),
         Err(Refusal::Full) => Err(Verdict::TableFull),
         Err(Refusal::Ending) => Err(Verdict::FlowEnding),
         Err(Refusal::NoReply) => Err(Verdict::PortsExhausted),

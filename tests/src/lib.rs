@@ -1,3 +1,15 @@
-//! The test kit: a private machine to run netlab on, and what it had before and after.
+//! The test kit: frames and rules by builder, the host's and the kernel's ways of running them, the table of
+//! cases that must come out the same on each, and a private machine for the whole program.
+
+pub mod need;
+pub mod packet;
+pub mod rules;
+
+pub mod host;
+pub mod kernel;
+pub mod progrun;
+pub mod state;
+
+pub mod cases;
 
 pub mod machine;

@@ -117,7 +117,18 @@ async fn again(dir: LabDir, lab: Lab, text: &str) -> Result<Raised> {
 async fn install_datapath(lab: &Lab, built: &Built) -> Result<()> {
     let Some(uplink) = &built.uplink else { return Ok(()) };
     let host = built.namespace(Place::Host);
-    let addresses = host.enter(Netlink::open)??.addresses().await?;
+    let netlink = host.enter(Netlink::open)??;
+    if netlink.links().await?.iter().any(|link| link.index == uplink.index && !link.ethernet) {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!(
+                "uplink {} is not an Ethernet interface, the only kind that netlab's NAT reads",
+                uplink.name
+            ),
+        )
+        .hint("name an Ethernet interface as `uplink` in `[host]`"));
+    }
+    let addresses = netlink.addresses().await?;
     let mut known =
         HostAddresses { uplink: uplink.name.clone(), uplink_addresses: Vec::new(), all: Vec::new() };
     for found in addresses {

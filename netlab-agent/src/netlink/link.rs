@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage,
 };
 
 use super::{Netlink, NetlinkError};
@@ -61,6 +62,8 @@ pub struct Link {
     pub group: u32,
     /// Index of the bridge it is a port of.
     pub master: Option<u32>,
+    /// Whether its frames begin with an Ethernet header.
+    pub ethernet: bool,
     /// Whether it is administratively up.
     pub up: bool,
 }
@@ -169,6 +172,7 @@ fn set_up(message: &mut LinkMessage, up: bool) {
 fn link(message: LinkMessage) -> Link {
     let mut link = Link {
         index: message.header.index,
+        ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         name: String::new(),
         alias: None,
         group: 0,

@@ -211,8 +211,8 @@ impl LabDir {
 
     /// After the last lab, takes away what labs share: netlab's own folder, and iproute2's if netlab made it.
     pub fn remove_shared(&self) {
-        let labs = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        if labs.filter(|entry| entry.path() != self.netns_note()).next().is_some() {
+        let mut labs = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        if labs.any(|entry| entry.path() != self.netns_note()) {
             return;
         }
         if fs::remove_file(self.netns_note()).is_ok() {

@@ -209,6 +209,13 @@ fn stack_steps(lab: &Lab, place: Place, steps: &mut Vec<Step>) {
             // The kernel resets other sysctls when ip_forward changes, so it goes first.
             let forwarding = lab.host.forwarding.map(|on| if on { "1" } else { "0" });
             steps.extend(forwarding.map(|value| sysctl(("net.ipv4.ip_forward", value))));
+            // A node that uses a forward to another node of its bridge is routed back out where it came in, and
+            // the kernel would tell it of the direct way by an ICMP redirect that it can make nothing of.
+            // Only a host of the lab's own is told to keep silent; `default` is for the bridges to come.
+            if lab.host.namespace.is_some() && !lab.forwards.is_empty() {
+                let keys = ["net.ipv4.conf.all.send_redirects", "net.ipv4.conf.default.send_redirects"];
+                steps.extend(keys.map(|key| sysctl((key, "0"))));
+            }
             steps.extend(pairs(&lab.host.sysctls));
             add_routes(&lab.host.routes, steps);
         }

@@ -5,7 +5,8 @@
 pub mod state;
 pub mod timeout;
 
-use crate::abi::flow::{Direction, FlowRef, Head, Kind, Tuple, life};
+use crate::abi::flow::{Direction, FlowRef, Head, Tuple, life};
+use crate::abi::hook::Hook;
 use crate::packet::Transport;
 use crate::tables::{Claim, Tables};
 
@@ -21,11 +22,11 @@ pub struct Entry<const N: usize> {
 }
 
 impl<const N: usize> Entry<N> {
-    /// What the flow does to its packets.
+    /// Whether this is the hook that translates the packet.
     #[inline(always)]
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::from_number(self.head.kind)
+    pub fn is_translated_at(&self, hook: Hook) -> bool {
+        self.head.hook(self.direction) == hook as u32
     }
 
     /// The tuple the packet bears once it is translated: the inverse of how the other side's arrive.
@@ -84,8 +85,10 @@ pub fn begins_anew<const N: usize>(entry: &Entry<N>, transport: Transport, expir
 pub struct NewFlow<const N: usize> {
     /// The opening packet's tuple as it arrived.
     pub original: Tuple<N>,
-    /// What the flow does.
-    pub kind: Kind,
+    /// The hook that translates the opening side's packets.
+    pub original_hook: Hook,
+    /// The hook that translates the answers.
+    pub reply_hook: Hook,
     /// The rule that wants it.
     pub rule: u32,
     /// State bits of the opening packet.
@@ -130,21 +133,30 @@ pub fn create<const N: usize, T: Tables<N>>(
     attempts: u32,
     reply: impl Fn(u32) -> Tuple<N>,
 ) -> Result<Opened<N>, Refusal> {
-    let (slot, generation) = tables.reserve_slot().ok_or(Refusal::Full)?;
+    let first = reply(0);
+    let Some((slot, generation)) = tables.reserve_slot() else {
+        return join(tables, new, &first).ok_or(Refusal::Full);
+    };
     let mut head = Head {
         generation,
         life: life::LIVE,
         state: new.state,
         rule: new.rule,
-        kind: new.kind as u32,
-        pad: 0,
+        original_hook: new.original_hook as u32,
+        reply_hook: new.reply_hook as u32,
         created: new.now,
         original: new.original,
-        reply: reply(0),
+        reply: first,
     };
     tables.write_flow(slot, &head, new.now);
     let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
     let mut claim = tables.claim_key(&head.reply, to);
+    if claim == Claim::Taken
+        && let Some(opened) = join(tables, new, &first)
+    {
+        tables.release_slot(slot);
+        return Ok(opened);
+    }
     let mut attempt = 1;
     while claim == Claim::Taken && attempt < attempts {
         head.reply = reply(attempt);
@@ -171,5 +183,17 @@ pub fn create<const N: usize, T: Tables<N>>(
     match lookup(tables, &new.original, new.now) {
         Lookup::Live(entry) => Ok(Opened { entry, fresh: false }),
         Lookup::Expired(_) | Lookup::Miss => Err(refusal),
+    }
+}
+
+/// The very flow that is to be made, when another CPU is at it: that one has its first reply key already,
+/// though its original key may be still to come.
+#[inline(always)]
+fn join<const N: usize, T: Tables<N>>(tables: &T, new: &NewFlow<N>, first: &Tuple<N>) -> Option<Opened<N>> {
+    match lookup(tables, first, new.now) {
+        Lookup::Live(found) if found.head.original == new.original => {
+            Some(Opened { entry: Entry { direction: Direction::Original, ..found }, fresh: false })
+        }
+        _ => None,
     }
 }
