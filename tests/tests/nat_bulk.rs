@@ -137,7 +137,8 @@ fn a_large_file_arrives_as_it_is_out_and_in() {
     let serve = |namespace: &str, address: &str, port: u16| {
         // By `netlab exec` for the sake of its `/etc/hosts`: Python looks the name of its address up.
         let server = format!("python3 -m http.server --bind {address} {port}");
-        let _ = machine.sh(&format!("$NETLAB exec {namespace} -- {server} >/dev/null 2>&1 </dev/null &")).ok();
+        let _ =
+            machine.sh(&format!("$NETLAB exec {namespace} -- {server} >/dev/null 2>&1 </dev/null &")).ok();
         machine.wait_until(&format!("ip netns exec {namespace} nc -z {address} {port}"));
     };
     serve("internet", "8.8.8.8", 8888);
