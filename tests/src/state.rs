@@ -30,7 +30,7 @@ pub struct FlowView {
     life: u32,
     state: u32,
     rule: u32,
-    kind: u32,
+    hooks: [u32; 2],
     packets: [u64; 2],
     bytes: [u64; 2],
 }
@@ -139,7 +139,7 @@ pub fn whole(
             life: head.life,
             state: head.state,
             rule: head.rule,
-            kind: head.kind,
+            hooks: [head.original_hook, head.reply_hook],
             packets: counters.packets,
             bytes: counters.bytes,
         });

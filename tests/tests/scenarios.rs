@@ -14,3 +14,5 @@ mod lifetime;
 mod masquerade;
 #[path = "scenarios/open.rs"]
 mod open;
+#[path = "scenarios/regressions.rs"]
+mod regressions;

@@ -117,6 +117,9 @@ pub enum Refusal {
     NoReply,
 }
 
+/// A slot that no table has.
+const NO_SLOT: u32 = u32::MAX;
+
 /// Makes a flow. `reply` gives the reply tuple to try at each attempt, from 0 up to `attempts`.
 ///
 /// The order keeps invariants 1, 3 and 5: the slot is written before any key leads to it; the reply key is
@@ -133,12 +136,8 @@ pub fn create<const N: usize, T: Tables<N>>(
     attempts: u32,
     reply: impl Fn(u32) -> Tuple<N>,
 ) -> Result<Opened<N>, Refusal> {
-    let first = reply(0);
-    let Some((slot, generation)) = tables.reserve_slot() else {
-        return join(tables, new, &first).ok_or(Refusal::Full);
-    };
     let mut head = Head {
-        generation,
+        generation: 0,
         life: life::LIVE,
         state: new.state,
         rule: new.rule,
@@ -146,16 +145,29 @@ pub fn create<const N: usize, T: Tables<N>>(
         reply_hook: new.reply_hook as u32,
         created: new.now,
         original: new.original,
-        reply: first,
+        reply: reply(0),
     };
-    tables.write_flow(slot, &head, new.now);
+    let reserved = tables.reserve_slot();
+    let (slot, generation) = reserved.unwrap_or((NO_SLOT, 0));
+    head.generation = generation;
     let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
-    let mut claim = tables.claim_key(&head.reply, to);
-    if claim == Claim::Taken
-        && let Some(opened) = join(tables, new, &first)
+    let mut claim = match reserved {
+        Some(_) => {
+            tables.write_flow(slot, &head, new.now);
+            tables.claim_key(&head.reply, to)
+        }
+        None => Claim::Full,
+    };
+    if claim != Claim::Won
+        && let Some(opened) = join(tables, new, &head.reply)
     {
-        tables.release_slot(slot);
+        if reserved.is_some() {
+            tables.release_slot(slot);
+        }
         return Ok(opened);
+    }
+    if reserved.is_none() {
+        return Err(Refusal::Full);
     }
     let mut attempt = 1;
     while claim == Claim::Taken && attempt < attempts {

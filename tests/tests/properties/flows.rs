@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use netlab_common::abi::flow::{Direction, Kind, Tuple};
+use netlab_common::abi::flow::{Direction, Tuple};
+use netlab_common::abi::hook::Hook;
 use netlab_common::conntrack::state;
 use netlab_common::net::tcp::{ACK, FIN, RST, SYN};
 use netlab_common::packet::Transport;
@@ -21,9 +22,9 @@ fn seen_from_outside(host: &Host) -> Vec<Tuple<4>> {
     host.tables
         .live()
         .iter()
-        .map(|flow| match Kind::from_number(flow.head.kind) {
-            Kind::Source => flow.head.reply,
-            Kind::Destination => flow.head.original,
+        .map(|flow| {
+            let masqueraded = flow.head.original_hook == Hook::UplinkOut as u32;
+            if masqueraded { flow.head.reply } else { flow.head.original }
         })
         .collect()
 }
@@ -125,8 +126,8 @@ fn random_packets_meet_rules_flows_and_limits() {
             let (hook, packet): (_, Packet) = tree.current();
             verdicts.insert(host.run(hook, &packet.frame()).0.name());
         }
-        let kinds: BTreeSet<u32> = host.tables.live().iter().map(|flow| flow.head.kind).collect();
-        assert_eq!(kinds.len(), 2, "flows of both kinds");
+        let hooks: BTreeSet<u32> = host.tables.live().iter().map(|flow| flow.head.original_hook).collect();
+        assert_eq!(hooks.len(), 3, "flows from nodes to the world, from the world, and from nodes to nodes");
     }
     for name in ["created", "established", "in_flow", "table_full", "ports_exhausted", "no_flow", "not_syn"] {
         assert!(verdicts.contains(name), "no random packet came to {name}: {verdicts:?}");

@@ -11,7 +11,7 @@ use netlab_common::fake::{BufPacket, MemTables};
 use netlab_common::net::protocol::TCP;
 use netlab_common::packet::{Covered, Packet};
 use netlab_common::tables::{Claim, Tables, Traffic};
-use netlab_tests::cases::{EARTH_5555, EARTH_8000, HOST_5555, NEPTUNE_5555, WORLD_80, WORLD_7777};
+use netlab_tests::cases::{EARTH_5555, EARTH_8000, HOST, HOST_5555, NEPTUNE_5555, WORLD_80, WORLD_7777};
 use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{tcp, tuple, udp};
 use netlab_tests::rules::Rules;
@@ -88,41 +88,54 @@ impl Tables<4> for Meddled<'_> {
     }
 }
 
-/// Two CPUs make the flow of the same frame; the other is done when this one claims the flow's first key.
+/// Two CPUs make the flow of the same frame: the other one comes when this one has its reply key and claims
+/// the opening one. Gives this one's verdict, the other's, and how both left.
 #[track_caller]
-fn assert_loser_goes_on(host: &Host, hook: Hook, frame: &[u8], expected: &[u8]) {
-    let winner = RefCell::new(None);
+fn race(host: &Host, hook: Hook, frame: &[u8]) -> (Verdict, Verdict, Vec<u8>) {
+    let other = RefCell::new(None);
     let meddled = Meddled::new(&host.tables, tuple(frame), || {
-        *winner.borrow_mut() = Some(host.run(hook, frame));
+        *other.borrow_mut() = Some(host.run(hook, frame));
         None
     });
-    let mut loser = BufPacket(frame.to_vec());
-    let verdict = host.run_on(hook, &mut loser, &meddled);
+    let mut packet = BufPacket(frame.to_vec());
+    let verdict = host.run_on(hook, &mut packet, &meddled);
     drop(meddled);
+    let (others_verdict, others_packet) = other.into_inner().expect("the other CPU ran");
+    assert_eq!(others_packet, packet.0, "both leave as the same flow's");
+    (verdict, others_verdict, packet.0)
+}
 
-    let (first, winners) = winner.into_inner().expect("the other CPU ran");
-    assert_eq!((first, verdict), (Verdict::Created, Verdict::Established));
-    assert_eq!(winners, loser.0, "both leave as the same flow's");
-    assert_eq!(loser.0, expected);
-    // `state` holds the table whole: two keys, one slot in use, the others free.
+#[test]
+fn the_second_of_two_cpus_joins_the_masquerade_that_the_first_is_making() {
+    let host = Host::new(&Rules::masquerading());
+    let (first, second, left) = race(&host, UplinkOut, &udp(EARTH_5555, WORLD_80).frame());
+    assert_eq!((first, second), (Verdict::Created, Verdict::Established));
+    assert_eq!(left, udp(HOST_5555, WORLD_80).frame(), "the source's own port is kept");
     let state = host.state();
     assert_eq!((state.flows.len(), state.rules[0].flows, state.rules[0].packets[0]), (1, 1, 2));
 }
 
 #[test]
-fn the_loser_of_a_race_goes_on_with_the_winners_masquerade() {
-    let host = Host::new(&Rules::masquerading());
-    // The loser holds the source's own port while the winner looks for one, and gives it back.
-    let expected = udp("192.168.0.108:40000", WORLD_80).frame();
-    assert_loser_goes_on(&host, UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), &expected);
-    host.step(UplinkOut, &udp(NEPTUNE_5555, WORLD_80).frame(), Moves::created(0));
+fn the_second_of_two_cpus_joins_the_forward_that_the_first_is_making() {
+    let host = Host::new(&Rules::none().forward(TCP, "192.168.0.108:8000", EARTH_8000));
+    let syn = tcp(WORLD_7777, "192.168.0.108:8000").syn().frame();
+    let (first, second, left) = race(&host, UplinkIn, &syn);
+    assert_eq!((first, second), (Verdict::Created, Verdict::Established));
+    assert_eq!(left, tcp(WORLD_7777, EARTH_8000).syn().frame());
+    assert_eq!(host.state().flows.len(), 1);
 }
 
 #[test]
-fn the_loser_of_a_race_goes_on_with_the_winners_forward() {
-    let host = Host::new(&Rules::none().forward(TCP, "192.168.0.108:8000", EARTH_8000));
-    let expected = tcp("8.8.8.8:49152", EARTH_8000).syn().frame();
-    assert_loser_goes_on(&host, UplinkIn, &tcp(WORLD_7777, "192.168.0.108:8000").syn().frame(), &expected);
+fn the_loser_of_a_race_over_another_port_goes_on_with_the_winners_flow() {
+    let host = Host::new(&Rules::none().masquerade("10.10.0.0/16", HOST, 40_000..=49_999));
+    // Neptune holds the port that earth would keep, so each CPU chooses another.
+    host.step(UplinkOut, &udp(NEPTUNE_5555, WORLD_80).frame(), Moves::created(0));
+    let (loser, winner, left) = race(&host, UplinkOut, &udp(EARTH_5555, WORLD_80).frame());
+    assert_eq!((loser, winner), (Verdict::Established, Verdict::Created));
+    assert_eq!(tuple(&left).src, [192, 168, 0, 108]);
+    // `state` holds the table whole: two keys a flow, the other slots free.
+    let state = host.state();
+    assert_eq!((state.flows.len(), state.rules[0].flows, state.rules[0].packets[0]), (2, 2, 3));
 }
 
 #[test]
