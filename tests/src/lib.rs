@@ -1,5 +1,6 @@
 //! The test kit: frames and rules by builder, the host's and the kernel's ways of running them, the table of
-//! cases that must come out the same on each, and a private machine for the whole program.
+//! cases that must come out the same on each; a private machine for the whole program, and what its wires
+//! carried.
 
 pub mod need;
 pub mod packet;
@@ -12,4 +13,6 @@ pub mod state;
 
 pub mod cases;
 
+pub mod capture;
+pub mod labs;
 pub mod machine;

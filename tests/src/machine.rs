@@ -7,17 +7,26 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 /// How long a machine lives at the most, in seconds; nothing outlives its test by more.
 const LIFETIME: u32 = 300;
+
+/// A server for nodes: `echo.py NAME [tcp|udp]:ADDRESS:PORT…` answers each message with its own name, the
+/// address and port it sees the client at, and the message.
+const ECHO: &str = include_str!("echo.py");
 
 /// A private machine.
 pub struct Machine {
     holder: Child,
     workdir: tempfile::TempDir,
 }
+
+/// A BPF object's kind, as bpftool names it, and number.
+pub type BpfObject = (&'static str, String);
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
@@ -105,6 +114,47 @@ impl Machine {
         self.run(netlab().to_str().expect("the target folder's path is UTF-8"), arguments)
     }
 
+    /// Runs a shell script in one of the machine's named network namespaces.
+    pub fn sh_in(&self, namespace: &str, script: &str) -> Ran {
+        self.run("ip", ["netns", "exec", namespace, "bash", "-c", script])
+    }
+
+    /// What a verb of netlab prints as JSON.
+    ///
+    /// # Panics
+    /// When it fails, or prints something else.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.netlab(arguments.iter().chain(&["-o", "json"])).ok();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON: {error}\n{text}"))
+    }
+
+    /// A machine on which one of the examples is up.
+    pub fn with_example(name: &str) -> Self {
+        let machine = Self::new();
+        let _ = machine.netlab(["up".as_ref(), example(name).as_os_str()]).ok();
+        machine
+    }
+
+    /// A machine on which the lab of this text is up. Its commands find `echo.py` in their folder.
+    pub fn with_lab(text: &str) -> Self {
+        let machine = Self::new();
+        machine.write("echo.py", ECHO);
+        machine.write("lab.toml", text);
+        let _ = machine.netlab(["up"]).ok();
+        machine
+    }
+
+    /// Waits until a shell condition holds in the machine, at most ten seconds.
+    ///
+    /// # Panics
+    /// When it still does not hold then.
+    pub fn wait_until(&self, condition: &str) {
+        let script =
+            format!("for i in $(seq 500); do if {condition}; then exit 0; fi; sleep 0.02; done; exit 1");
+        let ran = self.run("timeout", ["10", "bash", "-c", &script]);
+        assert_eq!(ran.code, 0, "waited in vain for: {condition}\n{}{}", ran.stdout, ran.stderr);
+    }
+
     /// Writes a file into the test's own folder.
     ///
     /// # Panics
@@ -149,9 +199,45 @@ impl Machine {
              sysctl -a 2>/dev/null | grep '^net\\.' | grep -v 'conntrack_count\\|\\.stat\\.'
              for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null; echo; done |
                  grep -v '^$\\|^bash -c ip -o\\|^timeout \\|^tr \\|^grep ' | sort
-             bpftool prog show | grep -o 'name nl_[a-z_]*' ; bpftool map show | grep -o 'name NL_[A-Z_]*'
-             true")
+             lsns -n -t net -o NS | sort -u")
             .ok()
+    }
+
+    /// Every BPF link, program and map that the machine's pins keep alive, by the kernel's numbers, which are
+    /// not given again soon. The inventory cannot list them: other machines' are in the same list.
+    pub fn bpf_objects(&self) -> Vec<BpfObject> {
+        let pins = self.sh("find /sys/fs/bpf -type f").ok();
+        let pinned = |kind: &str, pin: &str| {
+            let shown = self.run("bpftool", ["-j", kind, "show", "pinned", pin]);
+            serde_json::from_str::<Value>(&shown.stdout).ok().filter(|_| shown.code == 0)
+        };
+        let number = |value: &Value| value.as_u64().map(|number| number.to_string());
+        let mut objects = Vec::new();
+        for pin in pins.lines() {
+            if let Some(map) = pinned("map", pin) {
+                objects.extend(number(&map["id"]).map(|id| ("map", id)));
+            } else if let Some(link) = pinned("link", pin) {
+                objects.extend(number(&link["id"]).map(|id| ("link", id)));
+                objects.extend(number(&link["prog_id"]).map(|id| ("prog", id)));
+            }
+        }
+        objects.sort();
+        objects.dedup();
+        objects
+    }
+
+    /// Waits until the kernel has freed these.
+    ///
+    /// # Panics
+    /// When one is still there after five seconds.
+    pub fn are_freed(&self, objects: &[BpfObject]) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for (kind, id) in objects {
+            while self.run("bpftool", [kind, "show", "id", id]).code == 0 {
+                assert!(Instant::now() < deadline, "the {kind} {id} outlives its lab");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
     }
 
     /// Waits until the inventory is as it was: the kernel frees programs and namespaces a little later.
@@ -165,7 +251,7 @@ impl Machine {
             if now == before {
                 return Ok(());
             }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
         let gone = before.lines().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
         let come = now.lines().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
@@ -196,6 +282,11 @@ pub fn netlab() -> PathBuf {
     let path = given.unwrap_or_else(|| workspace().join("target/debug/netlab"));
     assert!(path.exists(), "{} is missing: run `cargo xtask build`", path.display());
     path
+}
+
+/// The path of one of the repository's examples.
+pub fn example(name: &str) -> PathBuf {
+    workspace().join("examples").join(name)
 }
 
 /// The repository's top folder.

@@ -50,7 +50,7 @@ pub enum Format {
 #[derive(Debug, Args)]
 struct Output {
     /// How to show the result.
-    #[arg(short, long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table", value_name = "FORMAT")]
     format: Format,
 }
 

@@ -1,0 +1,60 @@
+//! Labs that several suites use, beside the repository's examples.
+
+/// Two bridges, a world, masquerades, and forwards of every form, with servers that say whom they see.
+pub const PORTS: &str = r#"
+version = 1
+name = "ports"
+
+[host]
+namespace = "ports-host"
+uplink = "eth0"
+forwarding = true
+routes = [{ to = "default", via = "192.168.0.1" }]
+
+[bridge.left]
+address = "10.10.0.1/16"
+
+[bridge.right]
+address = "10.20.0.1/16"
+
+[node.earth]
+links = [{ to = "left", address = "10.10.0.10/16" }]
+run = "exec python3 echo.py earth udp:0.0.0.0:53 tcp:0.0.0.0:80"
+wait = ["udp:53", "tcp:80"]
+
+[node.neptune]
+links = [{ to = "left", address = "10.10.0.20/16" }]
+run = "exec python3 echo.py neptune tcp:0.0.0.0:9100 tcp:0.0.0.0:9110"
+wait = ["tcp:9100", "tcp:9110"]
+
+[node.mars]
+links = [{ to = "right", address = "10.20.0.30/16" }]
+run = "exec python3 echo.py mars tcp:0.0.0.0:70"
+wait = ["tcp:70"]
+
+[node.internet]
+links = [{ to = "host", name = "eth0", address = "192.168.0.1/24", peer = { name = "eth0", address = "192.168.0.108/24" } }]
+loopback = "8.8.8.8/32"
+run = "exec python3 echo.py internet udp:8.8.8.8:53 tcp:8.8.8.8:80"
+wait = ["udp:53", "tcp:80"]
+
+[[masquerade]]
+from = "left"
+[[masquerade]]
+from = "right"
+
+[[forward]]
+publish = "192.168.0.108:5353:earth:53/udp"
+[[forward]]
+publish = "5454:earth:53/udp"
+[[forward]]
+publish = "8080:earth:80"
+[[forward]]
+publish = "192.168.0.108:9000-9010:neptune:9100"
+[[forward]]
+publish = "7000:mars:70/tcp"
+[[forward]]
+publish = "5201:earth/tcp"
+[[forward]]
+publish = "5201:earth/udp"
+"#;
