@@ -142,6 +142,10 @@ enum List {
 /// Whatever the verb fails with, ready to be printed.
 pub fn run(arguments: Arguments) -> Result<u8> {
     let lab = arguments.lab.as_deref();
+    if lab.is_some() && matches!(arguments.verb, Verb::Up { .. } | Verb::Lint { .. }) {
+        return Err(Failure::new(Kind::Usage, "`-l` names a running lab, and this command takes a lab file")
+            .hint("a lab's name is the `name` in its file"));
+    }
     match arguments.verb {
         Verb::Up { file, foreground: true } => supervise::foreground(&file.path()),
         Verb::Up { file, foreground: false } => up::up(&file.path()),
@@ -157,6 +161,11 @@ pub fn run(arguments: Arguments) -> Result<u8> {
         Verb::Stats(output) => stats::stats(lab, output.format),
         Verb::Lint { file } => lint::lint(&file.path()),
     }
+}
+
+/// A number of things, in words.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is not an error.

@@ -157,7 +157,8 @@ pub fn summary(lab: &Lab) -> String {
     let nodes: Vec<&str> = lab.nodes.iter().map(|node| node.name.as_str()).collect();
     let nat = match &lab.host.uplink {
         Some(_) => {
-            format!("NAT in eBPF: {} masquerade(s), {} forward(s)", lab.masquerades.len(), lab.forwards.len())
+            let masquerades = super::count(lab.masquerades.len(), "masquerade");
+            format!("NAT in eBPF: {masquerades}, {}", super::count(lab.forwards.len(), "forward"))
         }
         None => "no uplink, so no NAT".into(),
     };
