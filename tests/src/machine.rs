@@ -190,10 +190,18 @@ impl Machine {
         command
     }
 
-    /// Everything that netlab could leave behind, as text, one thing a line: compare before and after.
+    /// Everything that netlab could leave behind, as text, one thing a line: compare before and after. What the
+    /// kernel changes by itself a little later is left out: timers, carriers, the IPv6 addresses it makes.
     pub fn inventory(&self) -> String {
-        self.sh("ip -o -details link; ip -o address; ip -o route show table all; ip rule
+        self.sh("stack() {
+                 ip $1 -o -details link; ip $1 -o address; ip $1 -o route show table all; ip $1 rule
+             }
+             settled() {
+                 grep -v 'fe80::\\|ff00::/8' | sed -E 's/[a-z_]+_timer +[0-9.]+|NO-CARRIER,|,LOWER_UP| state [A-Z]+| linkdown//g'
+             }
+             stack '' | settled
              ls /run/netns /sys/fs/bpf 2>&1
+             for n in $(ls /run/netns 2>/dev/null); do stack \"-n $n\"; done | settled
              find /run -mindepth 1 | sort
              cat /proc/self/mounts
              sysctl -a 2>/dev/null | grep '^net\\.' | grep -v 'conntrack_count\\|\\.stat\\.'

@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use nix::sys::prctl::set_name;
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,6 +48,8 @@ fn interrupts() -> Result<Interrupts> {
 /// Brings the lab up and stays as its agent. Standard input is a socket to the `up` that started this: one
 /// byte, an exit code, tells it to go, and its closing means that nobody waits any more.
 pub fn background(path: &Path) -> Result<u8> {
+    // `up` starts this by `/proc/self/exe`, and `ps` and `top` would show "exe". It is only a name.
+    let _ = set_name(c"netlab");
     runtime()?.block_on(async {
         let mut interrupts = interrupts()?;
         let line = waiting_line();

@@ -24,6 +24,7 @@ async fn start(path: &Path) -> Result<u8> {
         |error: std::io::Error| Failure::new(Kind::Failed, format!("the agent cannot be started: {error}"));
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut agent = Command::new("/proc/self/exe")
+        .arg0("netlab")
         .arg("agent")
         .arg(path)
         .stdin(Stdio::from(OwnedFd::from(theirs)))

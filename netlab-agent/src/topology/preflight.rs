@@ -85,6 +85,8 @@ struct Stack {
     links: Vec<Link>,
     /// Networks with what has them, for the message.
     networks: Vec<(IpNet, String)>,
+    /// Whether there is a way to everywhere.
+    default_route: bool,
 }
 
 async fn host_stack(lab: &Lab, problems: &mut Vec<Failure>) -> Result<(), Failure> {
@@ -124,7 +126,13 @@ fn taken_link(link: &Link) -> Failure {
 }
 
 fn missing_uplink(lab: &Lab, stack: &Stack) -> Option<Failure> {
-    let Some(Uplink::Named(name)) = &lab.host.uplink else { return None };
+    let name = match lab.host.uplink.as_ref()? {
+        Uplink::Named(name) => name,
+        Uplink::Auto => {
+            let own = lab.host.routes.iter().any(|route| route.to.prefix_len() == 0);
+            return (!own && !stack.default_route).then(|| BuildError::NoDefaultRoute.into());
+        }
+    };
     let exists = stack.links.iter().any(|link| link.name == *name);
     if exists || super::host_interfaces(lab).contains(name) {
         return None;
@@ -132,10 +140,13 @@ fn missing_uplink(lab: &Lab, stack: &Stack) -> Option<Failure> {
     let names: Vec<_> =
         stack.links.iter().map(|link| link.name.as_str()).filter(|name| *name != "lo").collect();
     let failure = Failure::new(Kind::Usage, format!("the host has no interface \"{name}\" to be the uplink"));
-    Some(failure.hint(format!(
-        "it has: {}; `uplink = \"auto\"` takes the one with the default route",
-        names.join(", ")
-    )))
+    Some(match names.is_empty() {
+        true => failure.hint("it has none but lo; cable a node to `host` and name the host's end"),
+        false => failure.hint(format!(
+            "it has: {}; `uplink = \"auto\"` takes the one with the default route",
+            names.join(", ")
+        )),
+    })
 }
 
 async fn look() -> Result<Stack, NetlinkError> {
@@ -155,7 +166,8 @@ async fn look() -> Result<Stack, NetlinkError> {
             networks.push((route.to, whose));
         }
     }
-    Ok(Stack { links, networks })
+    let default_route = netlink.default_interface().await?.is_some();
+    Ok(Stack { links, networks, default_route })
 }
 
 /// The networks that the lab brings into the host's stack, with what brings them.

@@ -70,12 +70,15 @@ pub enum ProcessError {
         status: ExitStatus,
         /// The end of its output.
         output: String,
-        /// All of its output.
-        log: PathBuf,
     },
     /// The time is over.
-    #[error("after {} s these are still waited for: {}", PATIENCE.as_secs(), .0.join(", "))]
-    Timeout(Vec<String>),
+    #[error("after {} s these are still waited for: {}{}", PATIENCE.as_secs(), .open.join(", "), quoted(.output))]
+    Timeout {
+        /// What does not hold.
+        open: Vec<String>,
+        /// The end of the output of the nodes' commands.
+        output: String,
+    },
     /// The kernel does not say who listens.
     #[error("cannot ask the kernel which ports of {node} have a listener")]
     Listeners {
@@ -99,10 +102,14 @@ impl Explain for ProcessError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            ProcessError::Died { log, .. } => vec![format!("its output is in {}", log.display())],
-            ProcessError::Timeout(_) => {
-                vec!["correct the node's `wait`, or look into its log for what keeps the command".to_owned()]
-            }
+            // Its log goes with the lab, so it is not worth naming.
+            ProcessError::Died { node, .. } => vec![format!(
+                "take it out of `run`, bring the lab up, and try it by hand: `netlab exec {node} -- sh -c …`"
+            )],
+            ProcessError::Timeout { .. } => vec![
+                "correct the node's `wait`, or leave it out and see by `netlab exec` what keeps the command"
+                    .to_owned(),
+            ],
             ProcessError::Netns(error) => error.hints(),
             _ => Vec::new(),
         }
@@ -177,8 +184,7 @@ pub async fn wait_all(lab: &Lab, built: &Built, started: &mut [Started]) -> Resu
             return Ok(());
         }
         if elapsed >= PATIENCE {
-            let open = pending.iter().map(Pending::name).collect();
-            return Err(ProcessError::Timeout(open).into());
+            return Err(timeout(lab, &pending, started).into());
         }
         sleep(pause).await;
         pause = (pause * 2).min(longest);
@@ -217,6 +223,14 @@ impl Pending<'_> {
     }
 }
 
+/// What is still waited for, with the last that the nodes' commands said: their logs go with the lab.
+fn timeout(lab: &Lab, pending: &[Pending<'_>], started: &[Started]) -> ProcessError {
+    let is_late = |command: &&Started| pending.iter().any(|late| late.node == lab.nodes[command.node].name);
+    let logs = started.iter().filter(is_late).filter_map(|command| last_lines(&command.log).ok());
+    let output: Vec<_> = logs.filter(|log| !log.is_empty()).collect();
+    ProcessError::Timeout { open: pending.iter().map(Pending::name).collect(), output: output.join("\n") }
+}
+
 /// A command that has done its work is fine, a set-up command for instance; one that failed is not.
 fn look_for_death(lab: &Lab, command: &mut Started) -> Result<(), ProcessError> {
     let Ok(Some(status)) = command.child.try_wait() else { return Ok(()) };
@@ -229,7 +243,6 @@ fn look_for_death(lab: &Lab, command: &mut Started) -> Result<(), ProcessError> 
         command: node.run[command.number].clone(),
         status,
         output: last_lines(&command.log).unwrap_or_default(),
-        log: command.log.clone(),
     })
 }
 
