@@ -16,6 +16,10 @@ pub trait Packet {
     /// Packets that the frame is on the wire: more than one for an aggregate (GSO, GRO).
     fn segments(&self) -> u32;
 
+    /// Index of the interface on which the host's stack received the packet; zero if it made the packet
+    /// itself, or if the hook does not know.
+    fn received_on(&self) -> u32;
+
     /// `L` bytes from `offset`, or `None` past the end.
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]>;
 

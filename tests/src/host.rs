@@ -146,7 +146,7 @@ impl Host {
     /// Marks every flow as one that the agent is taking away.
     pub fn end_flows(&self) {
         for flow in self.tables.flows.borrow_mut().iter_mut().flatten() {
-            flow.head.life = life::DYING;
+            flow.head.life = life::ENDING;
         }
     }
 

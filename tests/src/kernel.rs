@@ -53,6 +53,7 @@ impl Kernel {
             forwards: rules.forwards.len() as u32,
             masquerades: rules.masquerades.len() as u32,
             zones: rules.zones.len() as u32,
+            interfaces: 8,
             rules: rules.count(),
         };
         let mut object = object::load(&sizes).context("the object does not load")?;
@@ -143,7 +144,7 @@ impl Kernel {
     /// # Errors
     /// When the map cannot be written.
     pub fn end_flows(&mut self) -> anyhow::Result<()> {
-        self.change_flows(|flow| flow.head.life = life::DYING)
+        self.change_flows(|flow| flow.head.life = life::ENDING)
     }
 
     fn change_flows(&mut self, change: impl Fn(&mut Flow<4>)) -> anyhow::Result<()> {

@@ -63,6 +63,8 @@ fn the_timeout_table_has_the_timeouts() {
     let wanted = [
         timeout::TCP_ESTABLISHED,
         timeout::TCP_TRANSITORY,
+        timeout::TCP_CLOSED,
+        timeout::TCP_RESET,
         timeout::UDP_REPLIED,
         timeout::UDP_UNREPLIED,
         timeout::ICMP,

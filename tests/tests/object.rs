@@ -13,7 +13,7 @@ use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Rule
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_tests::need::need_root;
 
-const SIZES: Sizes = Sizes { flows: 16, forwards: 3, masquerades: 5, zones: 7, rules: 9 };
+const SIZES: Sizes = Sizes { flows: 16, forwards: 3, masquerades: 5, zones: 7, interfaces: 6, rules: 9 };
 
 /// A prefix's length stands before its address in the key of a trie.
 const PREFIX: usize = size_of::<u32>() + size_of::<[u8; 4]>();
@@ -38,7 +38,7 @@ macro_rules! is {
     };
 }
 
-fn expected() -> [Expected; 9] {
+fn expected() -> [Expected; 10] {
     let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
     let index = size_of::<u32>();
     [
@@ -55,6 +55,7 @@ fn expected() -> [Expected; 9] {
         ),
         row(names::MASQUERADES, is!(LpmTrie), PREFIX, size_of::<MasqueradeTarget<4>>(), SIZES.masquerades),
         row(names::ZONES, is!(LpmTrie), PREFIX, size_of::<u32>(), SIZES.zones),
+        row(names::INTERFACES, is!(HashMap), index, size_of::<u32>(), SIZES.interfaces),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
     ]

@@ -8,7 +8,7 @@ use netlab_agent::datapath::object::{self, Sizes};
 use netlab_common::abi::names;
 use netlab_tests::need::need_root;
 
-const SIZES: Sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, rules: 8 };
+const SIZES: Sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, interfaces: 8, rules: 8 };
 
 /// Instructions by program, under whatever heading.
 fn budget() -> BTreeMap<String, u32> {

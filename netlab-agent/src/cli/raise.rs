@@ -129,8 +129,12 @@ async fn install_datapath(lab: &Lab, built: &Built) -> Result<()> {
         .hint("name an Ethernet interface as `uplink` in `[host]`"));
     }
     let addresses = netlink.addresses().await?;
-    let mut known =
-        HostAddresses { uplink: uplink.name.clone(), uplink_addresses: Vec::new(), all: Vec::new() };
+    let mut known = HostAddresses {
+        uplink: uplink.name.clone(),
+        uplink_addresses: Vec::new(),
+        lab_interfaces: lab_interfaces(lab, built, uplink.index),
+        all: Vec::new(),
+    };
     for found in addresses {
         if let ipnet::IpNet::V4(net) = found.address {
             known.all.push(net.addr());
@@ -150,6 +154,21 @@ async fn install_datapath(lab: &Lab, built: &Built) -> Result<()> {
     let interfaces = nat::interfaces(lab, &uplink.name);
     host.enter(|| datapath::install(&lab.name, &interfaces, &rules))??;
     Ok(())
+}
+
+/// Where nodes' packets arrive at the host's stack: the bridges, and the cable ends that are no bridge's port.
+fn lab_interfaces(lab: &Lab, built: &Built, uplink: u32) -> Vec<u32> {
+    let outside = built.uplink.as_ref().map(|uplink| nat::outside(lab, &uplink.name)).unwrap_or_default();
+    let ends = built.ports.iter().filter(|port| match port.other {
+        Place::Node(node) => !outside.contains(&node),
+        Place::Host => false,
+    });
+    let bridges = built.bridges.iter().map(|bridge| bridge.index);
+    let mut indexes: Vec<u32> =
+        bridges.chain(ends.map(|port| port.index)).filter(|index| *index != uplink).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
 }
 
 /// What `up` says when it is done.

@@ -42,6 +42,12 @@ pub fn fill(object: &mut Ebpf, rules: &Rules) -> Result<()> {
         let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
         zones.insert(&key, *zone as u32, 0).map_err(|e| failed(name, e))?;
     }
+    let name = names::INTERFACES;
+    let mut interfaces: HashMap<_, u32, u32> =
+        HashMap::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
+    for index in &rules.lab_interfaces {
+        interfaces.insert(index, 1, 0).map_err(|e| failed(name, e))?;
+    }
     Ok(())
 }
 

@@ -171,6 +171,7 @@ fn build(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
         forwards: rules.forwards.len() as u32,
         masquerades: rules.masquerades.len() as u32,
         zones: rules.zones.len() as u32,
+        interfaces: rules.lab_interfaces.len() as u32,
         rules: (rules.forwards.len() + rules.masquerade_count) as u32,
     };
     let mut object = object::load(&sizes)?;

@@ -131,8 +131,10 @@ pub mod life {
     pub const FREE: u32 = 0;
     /// The slot holds a flow.
     pub const LIVE: u32 = 1;
-    /// The agent is taking the flow's keys away.
+    /// The flow is over; the opening side may still begin it anew, until the agent has marked it for a while.
     pub const DYING: u32 = 2;
+    /// The agent is taking the flow's keys away.
+    pub const ENDING: u32 = 3;
 }
 
 /// The part of a slot that every packet touches; indexes are [`Direction`]s.

@@ -7,6 +7,7 @@ pub mod timeout;
 
 use crate::abi::flow::{Direction, FlowRef, Head, Tuple, life};
 use crate::abi::hook::Hook;
+use crate::net::tcp;
 use crate::packet::Transport;
 use crate::tables::{Claim, Tables};
 
@@ -58,7 +59,7 @@ pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u
     let Some(reference) = tables.find_key(tuple) else { return Lookup::Miss };
     let Some(head) = tables.read_flow(reference.slot) else { return Lookup::Miss };
     // Another generation: the key outlived its flow, and the slot is another flow's by now.
-    if head.generation != reference.generation || head.life == life::FREE {
+    if head.generation != reference.generation || matches!(head.life, life::FREE | life::ENDING) {
         return Lookup::Miss;
     }
     let entry = Entry { slot: reference.slot, direction: Direction::from_number(reference.direction), head };
@@ -73,11 +74,25 @@ pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u
 /// Whether a packet begins a known flow anew: a SYN of the opening side after the old connection closed
 /// (RFC 6191 reuse of a tuple in TIME-WAIT), or any opening packet after the flow's time was up.
 #[inline(always)]
-pub fn begins_anew<const N: usize>(entry: &Entry<N>, transport: Transport, expired: bool) -> bool {
+pub fn begins_anew<const N: usize, T: Tables<N>>(
+    tables: &T,
+    entry: &Entry<N>,
+    transport: Transport,
+    expired: bool,
+) -> bool {
     matches!(entry.direction, Direction::Original)
-        && entry.head.life == life::LIVE
         && transport.opens()
         && (expired || (matches!(transport, Transport::Tcp(_)) && state::is_closing(entry.head.state)))
+        && (entry.head.life == life::LIVE || tables.revive(entry.slot))
+}
+
+/// Whether a packet shows that its tuple is another connection's by now: somebody answers a SYN, and none
+/// came through this flow since it closed. The flow must not stand in that connection's way.
+#[inline(always)]
+pub fn is_anothers<const N: usize>(entry: &Entry<N>, transport: Transport) -> bool {
+    matches!(entry.direction, Direction::Reply)
+        && matches!(transport, Transport::Tcp(flags) if flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK)
+        && state::is_closing(entry.head.state)
 }
 
 /// A flow to be made.

@@ -80,6 +80,16 @@ fn closed() -> Vec<Case> {
         begun("after a RST a SYN begins the flow anew")
             .becomes(UplinkOut, &rst, Established, &out(&rst))
             .becomes(UplinkOut, &syn, Created, &out(&syn)),
+        begun("after a RST an answer to a SYN is another connection's, and so is what follows")
+            .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
+            .stays(UplinkIn, &answer.clone().syn_ack(), NoRule)
+            .stays(UplinkIn, &answer.clone().ack(), NoRule)
+            .becomes(UplinkOut, &syn, Created, &out(&syn)),
+        begun("a RST that the connection outlives counts no more")
+            .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
+            .becomes(UplinkOut, &request.clone().ack(), Established, &out(&request.clone().ack()))
+            .idle(100)
+            .becomes(UplinkIn, &answer.clone().ack(), Established, &back(&answer.clone().ack())),
         begun("after the other side's RST likewise")
             .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
             .becomes(UplinkOut, &syn, Created, &out(&syn)),

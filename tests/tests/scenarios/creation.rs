@@ -74,6 +74,15 @@ impl Tables<4> for Meddled<'_> {
     fn masquerade(&self, source: [u8; 4]) -> Option<MasqueradeTarget<4>> {
         self.tables.masquerade(source)
     }
+    fn retire(&self, slot: u32) {
+        self.tables.retire(slot);
+    }
+    fn revive(&self, slot: u32) -> bool {
+        self.tables.revive(slot)
+    }
+    fn is_lab_interface(&self, index: u32) -> bool {
+        self.tables.is_lab_interface(index)
+    }
     fn zone(&self, address: [u8; 4]) -> Zone {
         self.tables.zone(address)
     }
@@ -188,6 +197,9 @@ impl Packet for Stubborn {
     }
     fn segments(&self) -> u32 {
         1
+    }
+    fn received_on(&self) -> u32 {
+        self.frame.received_on()
     }
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         self.frame.load(offset)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{self, FlowEnding, NoRule, NotSyn};
 use netlab_common::conntrack::{state, timeout};
+use netlab_common::tables::Tables as _;
 use netlab_tests::cases::{EARTH, EARTH_5555, HOST, HOST_5555, WORLD, WORLD_80};
 use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{Packet, ping, pong, tcp, udp};
@@ -70,14 +71,14 @@ fn tcp_lives_long_only_while_it_is_established() {
     packets.push((UplinkOut, request().fin()));
     assert_lives_for(&packets, timeout::TCP_ESTABLISHED, &data);
     packets.push((UplinkIn, reply().fin()));
-    assert_lives_for(&packets, timeout::TCP_TRANSITORY, &data);
+    assert_lives_for(&packets, timeout::TCP_CLOSED, &data);
 }
 
 #[test]
 fn tcp_lives_shortly_after_a_reset_of_either_side() {
     for end in [(UplinkOut, request().rst()), (UplinkIn, reply().rst())] {
         let packets = [established(), vec![end]].concat();
-        assert_lives_for(&packets, timeout::TCP_TRANSITORY, &reply().ack());
+        assert_lives_for(&packets, timeout::TCP_RESET, &reply().ack());
     }
 }
 
@@ -143,4 +144,37 @@ fn a_flow_being_taken_away_refuses_its_packets_until_its_keys_are_gone() {
         host.leaves(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), FlowEnding);
     }
     host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+}
+
+#[test]
+fn a_flow_marked_as_dying_is_begun_anew_by_its_opener() {
+    let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80))]);
+    host.tables.retire(0);
+    host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+    host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::anew(0));
+    host.step(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), Moves::back(0));
+}
+
+#[test]
+fn a_reset_that_the_connection_outlives_counts_no_more() {
+    let host = after(&[established(), vec![(UplinkIn, reply().rst())]].concat());
+    assert!(state::is_closing(host.tables.live()[0].head.state));
+    host.step(UplinkOut, &request().ack().frame(), Moves::onward(0));
+    assert!(!state::is_closing(host.tables.live()[0].head.state));
+    host.wait(Duration::from_nanos(timeout::TCP_RESET));
+    host.step(UplinkIn, &reply().ack().frame(), Moves::back(0));
+}
+
+/// A closed flow's reply tuple may be another connection's by now, one that does not pass the NAT: the host's
+/// own, or one between nodes that meet without a forward.
+#[test]
+fn a_closed_flow_makes_way_for_a_connection_of_others_on_its_tuple() {
+    for end in
+        [vec![(UplinkIn, reply().rst())], vec![(UplinkOut, request().fin()), (UplinkIn, reply().fin())]]
+    {
+        let host = after(&[established(), end].concat());
+        // The host itself has connected from the same port, and this is the answer.
+        host.leaves(UplinkIn, &reply().syn_ack().frame(), NoRule);
+        host.leaves(UplinkIn, &reply().ack().frame(), NoRule);
+    }
 }
