@@ -126,8 +126,11 @@ impl AsFd for Namespace {
 struct WayBack(OwnedFd);
 
 impl WayBack {
-    fn remember() -> Result<Self, NetnsError> {
-        Ok(WayBack(own_file()?))
+    /// Goes into a namespace. If that is refused, there is nowhere to come back from.
+    fn enter(file: &OwnedFd) -> Result<Self, NetnsError> {
+        let way_back = own_file()?;
+        setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Enter(error.into()))?;
+        Ok(WayBack(way_back))
     }
 }
 
@@ -136,7 +139,7 @@ impl Drop for WayBack {
         // Going on in the wrong namespace would change a stack that nobody asked to change, so this is the
         // one failure that must end the process.
         setns(&self.0, CloneFlags::CLONE_NEWNET)
-            .expect("a thread can always return to a namespace that it holds open");
+            .expect("a thread that left a namespace by its privileges can return by them");
     }
 }
 
@@ -159,12 +162,12 @@ impl Namespace {
             return Err(NetnsError::NotOne(path.to_owned()));
         }
         let file = OwnedFd::from(file);
-        let way_back = WayBack::remember()?;
-        match setns(&file, CloneFlags::CLONE_NEWNET) {
-            Ok(()) => {}
-            Err(Errno::EINVAL) => return Err(NetnsError::NotOne(path.to_owned())),
-            Err(error) => return Err(NetnsError::Enter(error.into())),
-        }
+        let way_back = match WayBack::enter(&file) {
+            Err(NetnsError::Enter(error)) if error.raw_os_error() == Some(libc::EINVAL) => {
+                return Err(NetnsError::NotOne(path.to_owned()));
+            }
+            entered => entered?,
+        };
         let namespace = Self::from_inside(file);
         drop(way_back);
         namespace
@@ -176,13 +179,19 @@ impl Namespace {
         count: usize,
         mut work: impl FnMut(usize) -> T,
     ) -> Result<Vec<(Namespace, T)>, NetnsError> {
-        let _way_back = WayBack::remember()?;
+        // Only once the thread has left is there a way to go back.
+        let mut home = Some(own_file()?);
+        let mut way_back = None;
         let mut made = Vec::with_capacity(count);
         for index in 0..count {
             unshare(CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Make(error.into()))?;
+            if let Some(home) = home.take() {
+                way_back = Some(WayBack(home));
+            }
             let namespace = Self::current()?;
             made.push((namespace, work(index)));
         }
+        drop(way_back);
         Ok(made)
     }
 
@@ -194,8 +203,7 @@ impl Namespace {
     /// Runs `work` with the thread inside the namespace. `work` is synchronous on purpose: an await would
     /// let other tasks run in the wrong namespace.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
-        let _way_back = WayBack::remember()?;
-        setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Enter(error.into()))?;
+        let _way_back = WayBack::enter(&self.file)?;
         Ok(work())
     }
 

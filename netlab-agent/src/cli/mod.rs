@@ -24,7 +24,7 @@ use crate::error::{Failure, Kind, Result};
 
 /// Network labs out of namespaces, with NAT in eBPF.
 #[derive(Debug, Parser)]
-#[command(name = "netlab", version, about, max_term_width = 100)]
+#[command(name = "netlab", version, about, max_term_width = 80)]
 #[command(
     after_help = "Exit status: 0 done, 1 failed, 2 wrong command or lab file, 3 no such lab or node,\n\
     5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone."
@@ -61,13 +61,16 @@ struct LabFile {
     #[arg(value_name = "FILE", conflicts_with = "file")]
     positional: Option<PathBuf>,
     /// The same as an option.
-    #[arg(short, long, env = "NETLAB_FILE", value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 impl LabFile {
     fn path(&self) -> PathBuf {
-        self.positional.clone().or_else(|| self.file.clone()).unwrap_or_else(|| "lab.toml".into())
+        // Not by clap: a variable in the environment must not stand against a file on the command line.
+        let variable = std::env::var_os("NETLAB_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let named = self.positional.clone().or_else(|| self.file.clone());
+        named.or(variable).unwrap_or_else(|| "lab.toml".into())
     }
 }
 

@@ -91,12 +91,11 @@ impl Maps {
     /// Opens a lab's pinned maps.
     ///
     /// # Errors
-    /// [`Error::OtherAbi`] when the lab's pins are of another version, else what the kernel says.
+    /// [`Error::OtherAbi`] when the lab's pins are of another version, [`Error::Unpinned`] when there are none,
+    /// else what the kernel says.
     pub fn open(lab: &str) -> Result<Self> {
         let folder = bpffs::folder(lab);
-        if !folder.exists() {
-            return Err(Error::OtherAbi { lab: lab.into(), version: netlab_common::abi::ABI_VERSION });
-        }
+        bpffs::look(lab)?;
         let flows = open(&folder, names::FLOWS)?;
         let slots = flows.info().map_err(|e| failed(names::FLOWS, e))?.max_entries();
         let keys = open(&folder, names::KEYS)?;

@@ -79,6 +79,12 @@ pub enum Error {
         /// What the kernel says.
         source: std::io::Error,
     },
+    /// The lab's pins are gone: somebody removed them.
+    #[error("lab {lab} has lost its datapath: nothing is pinned for it")]
+    Unpinned {
+        /// The lab.
+        lab: String,
+    },
     /// The lab's pins are of another version of netlab.
     #[error("lab {lab} has no maps of ABI version {version}")]
     OtherAbi {
@@ -98,7 +104,9 @@ impl Explain for Error {
             | Error::Link { .. }
             | Error::BpfFs { .. } => Kind::Privilege,
             Error::OtherAbi { .. } => Kind::Conflict,
-            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Kind::Failed,
+            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } | Error::Unpinned { .. } => {
+                Kind::Failed
+            }
         }
     }
 
@@ -108,6 +116,12 @@ impl Explain for Error {
                 "netlab's NAT needs Linux 6.6 or newer with BPF, tcx and CAP_BPF; `uname -r` tells the version"
                     .into(),
             ],
+            Error::Unpinned { lab } => {
+                vec![format!("take it down and up again: `netlab down -l {lab}`")]
+            }
+            Error::BpfFs { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                vec!["run it as root: `sudo netlab …`".into()]
+            }
             Error::BpfFs { .. } => {
                 vec!["the BPF file system is mounted with `mount -t bpf bpf /sys/fs/bpf`".into()]
             }
@@ -148,6 +162,12 @@ pub struct Interface {
     pub name: String,
     /// Where it leads.
     pub role: Role,
+}
+
+/// The interfaces whose programs are not attached any more, each with the hook.
+pub fn missing_links(lab: &str, interfaces: &[Interface]) -> Vec<(String, Hook)> {
+    let all = interfaces.iter().flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
+    all.filter(|(name, hook)| !bpffs::link(lab, name, *hook).exists()).collect()
 }
 
 /// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
