@@ -85,7 +85,12 @@ impl<E: Explain> From<E> for Failure {
         let mut causes = Vec::new();
         let mut source = error.source();
         while let Some(cause) = source {
-            causes.push(cause.to_string());
+            let text = cause.to_string();
+            // Some libraries' errors repeat their cause in their own text.
+            let known = causes.last().is_some_and(|last: &String| last.ends_with(&text));
+            if !known {
+                causes.push(text);
+            }
             source = cause.source();
         }
         Failure {

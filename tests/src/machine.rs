@@ -193,7 +193,8 @@ impl Machine {
     /// Everything that netlab could leave behind, as text, one thing a line: compare before and after. What the
     /// kernel changes by itself a little later is left out: timers, carriers, the IPv6 addresses it makes.
     pub fn inventory(&self) -> String {
-        self.sh("stack() {
+        self.sh(": inventory
+             stack() {
                  ip $1 -o -details link; ip $1 -o address; ip $1 -o route show table all; ip $1 rule
              }
              settled() {
@@ -205,8 +206,8 @@ impl Machine {
              find /run -mindepth 1 | sort
              cat /proc/self/mounts
              sysctl -a 2>/dev/null | grep '^net\\.' | grep -v 'conntrack_count\\|\\.stat\\.'
-             for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null; echo; done |
-                 grep -v '^$\\|^bash -c ip -o\\|^timeout \\|^tr \\|^grep ' | sort
+             for p in /proc/[0-9]*; do tr '\\0\\n' '  ' < $p/cmdline 2>/dev/null; echo; done |
+                 grep -v '^$\\|^bash -c : inventory\\|^timeout \\|^tr \\|^grep \\|^sort ' | sort
              lsns -n -t net -o NS | sort -u")
             .ok()
     }

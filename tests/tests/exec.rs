@@ -36,7 +36,7 @@ fn a_command_ended_by_a_signal_is_seen_to_be() {
     assert_eq!(ran, "143\n");
     // The signal goes to the command itself: there is no netlab in between to pass it on.
     let ran = machine.sh(
-        "timeout -s INT 0.2 $NETLAB exec earth -- sh -c 'trap \"echo got it; exit 9\" INT; sleep 5 & wait'",
+        "timeout -s INT 0.2 $NETLAB exec earth -- sh -c 'trap \"echo got it; exit 9\" INT; sleep 5 >/dev/null 2>&1 & wait'",
     );
     assert_eq!(ran.stdout, "got it\n", "{ran:?}");
 }

@@ -29,7 +29,11 @@ fn ctrl_c_at_any_moment_leaves_all_or_nothing() {
             }
             130 => {
                 let said = machine.sh("cat err").ok();
-                assert_eq!(said.matches("error: interrupted").count(), 1, "after {delay} ms: {said}");
+                // A signal in its first moment ends it before it has begun, or has anything to say.
+                assert!(
+                    said.matches("error: interrupted").count() == 1 || said.is_empty(),
+                    "after {delay} ms: {said}"
+                );
             }
             _ => panic!("after {delay} ms: exit code {code}: {}", machine.sh("cat err").stdout),
         }

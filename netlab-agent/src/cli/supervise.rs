@@ -120,7 +120,9 @@ pub fn foreground(path: &Path) -> Result<u8> {
         watch(&lab.name, maps, started, &mut interrupts, |maps| {
             if on_terminal {
                 // A view that cannot be drawn this second may be the next.
-                let _ = live::view(&lab, maps).map(|text| print(&format!("\x1b[H\x1b[2J{text}")));
+                let columns = sys::columns(io::stdout().as_fd());
+                let _ = live::view(&lab, maps)
+                    .map(|text| print(&format!("\x1b[H\x1b[2J{}", live::fitted(&text, columns))));
             }
         })
         .await;

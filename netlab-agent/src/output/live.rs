@@ -45,3 +45,24 @@ pub fn view(lab: &Lab, maps: Option<&Maps>) -> datapath::Result<String> {
     text.push_str(&books::table(&stats::hooks(maps)?));
     Ok(text)
 }
+
+/// The view with each line cut to the terminal's columns: a line that wraps pushes another off the screen.
+pub fn fitted(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else { return text.to_owned() };
+    let cut = |line: &str| match line.char_indices().nth(columns) {
+        None => format!("{line}\n"),
+        Some(_) => line.chars().take(columns.saturating_sub(1)).chain("…\n".chars()).collect(),
+    };
+    text.lines().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitted;
+
+    #[test]
+    fn only_lines_that_are_too_long_are_cut() {
+        assert_eq!(fitted("12345\n123456\n", Some(5)), "12345\n1234…\n");
+        assert_eq!(fitted("12345\n", None), "12345\n");
+    }
+}

@@ -66,7 +66,7 @@ const COUNTED: [&str; 5] = ["FLOWS", "PKTS", "BYTES", "REPLIES", "BYTES"];
 pub fn forward_table(rows: &[ForwardRow<'_>]) -> String {
     let header: Vec<&str> = ["RULE", "PUBLISHED", "TARGET"].into_iter().chain(COUNTED).collect();
     let rows = rows.iter().map(|row| {
-        let target = format!("{} {}:{}", row.node, row.forward.target, row.forward.target_port);
+        let target = format!("{}:{}", row.node, row.forward.target_port);
         let words = [row.rule.to_string(), published(row.forward), target];
         words.into_iter().chain(counted(&row.counters)).collect()
     });

@@ -70,7 +70,7 @@ impl Explain for FolderError {
         match self {
             FolderError::Full(path) => {
                 let folder = path.parent().unwrap_or(path);
-                vec![format!("nothing was changed; make room first: `df -h {}`", folder.display())]
+                vec![format!("make room, then try again: `df -h {}`", folder.display())]
             }
             FolderError::Locked(_) => vec!["wait until it is done, then try again".to_owned()],
             _ if self.kind() == Kind::Privilege => vec!["run it as root: `sudo netlab …`".to_owned()],
