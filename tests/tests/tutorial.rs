@@ -50,7 +50,7 @@ fn live(name: &str, look: impl FnOnce(&Machine)) {
 #[test]
 fn the_pair_comes_and_goes() {
     live("1-pair.toml", |machine| {
-        assert_eq!(machine.bpf_objects(), [], "a lab without an uplink has no NAT")
+        assert_eq!(machine.bpf_objects(), [], "a lab without an uplink has no NAT");
     });
 }
 

@@ -27,7 +27,7 @@ use crate::error::{Failure, Kind, Result};
 #[command(name = "netlab", version, about, max_term_width = 80)]
 #[command(
     after_help = "Exit status: 0 done, 1 failed, 2 wrong command or lab file, 3 no such lab or node,\n\
-    5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone."
+    4 status found drift, 5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone."
 )]
 pub struct Arguments {
     /// The running lab to address; not needed while only one runs.
