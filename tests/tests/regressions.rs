@@ -80,21 +80,26 @@ fn a_source_that_no_lab_file_knows_does_not_leave_the_uplink() {
 #[test]
 fn a_closed_forwarded_connection_does_not_stand_in_a_direct_ones_way() {
     let machine = Machine::with_example("4-internet.toml");
-    // One client port, first through the forward and closed, then straight to the node.
-    let fetch =
-        |url: &str| machine.sh_in("neptune", &format!("curl -sS --max-time 5 --local-port 41000 {url}"));
-    let _ = fetch("http://192.168.0.108:3000/").ok();
-    let _ = machine.sh_in("neptune", "sysctl -w net.ipv4.tcp_tw_reuse=1; ss -K sport = 41000 || true");
-    let said = machine.sh_in(
-        "neptune",
-        "python3 - <<'E'
-import socket
-s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.settimeout(5); s.bind(('10.10.0.20', 41000)); s.connect(('10.10.0.10', 8000))
-s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); print(s.recv(20).decode())
-E",
+    // One client port: first through the forward, ended by a reset so that the client itself forgets it, then
+    // straight to the node.
+    machine.write(
+        "twice.py",
+        "import socket, struct
+def connect(to):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    s.settimeout(5)
+    s.bind(('10.10.0.20', 41000))
+    s.connect(to)
+    return s
+connect(('192.168.0.108', 3000)).close()
+s = connect(('10.10.0.10', 8000))
+s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
+print(s.recv(20).decode())
+",
     );
-    assert!(said.ok().starts_with("HTTP/1.0 200"));
+    assert!(machine.sh_in("neptune", "python3 twice.py").ok().starts_with("HTTP/1.0 200"));
 }
 
 #[test]
