@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
-use netlab_common::abi::flow::{Flow, Head, Kind, Tuple, life};
+use netlab_common::abi::flow::{Flow, Head, Tuple, life};
 use netlab_common::conntrack::{state, timeout};
 
 use crate::datapath::{self, maps::Maps};
@@ -20,8 +20,6 @@ pub struct View {
     pub state: &'static str,
     /// Seconds until it ends if nothing comes.
     pub expires_s: u64,
-    /// What it does.
-    pub kind: Kind,
     /// The rule that made it.
     pub rule: u32,
     /// The opener's packets as they arrive.
@@ -85,7 +83,6 @@ fn view(slot: usize, flow: &Flow<4>, now: u64) -> Option<View> {
         protocol: flow.head.original.protocol,
         state: state::name(flow.head.original.protocol, flow.head.state),
         expires_s: left.div_ceil(1_000_000_000),
-        kind: Kind::from_number(flow.head.kind),
         rule: flow.head.rule,
         original: (&flow.head.original).into(),
         reply: (&flow.head.reply).into(),
@@ -106,11 +103,11 @@ fn time_left(flow: &Flow<4>, now: u64) -> Option<u64> {
 const LIFE: usize = offset_of!(Flow<4>, head) + offset_of!(Head<4>, life);
 const GENERATION: usize = offset_of!(Flow<4>, head) + offset_of!(Head<4>, generation);
 
-/// Ends every flow whose time is up, and finishes what an earlier agent began; gives their number.
+/// Ends every flow whose time is up, and finishes what an earlier agent began; gives the number that ended.
 ///
-/// A flow is first marked as dying, which stops the datapath from beginning it anew, and looked at once more:
-/// a packet may have come in between. Then its keys go, and last its slot, so that a slot that can be
-/// reserved never has keys of an earlier flow.
+/// A flow is ended in two rounds. The first marks it as dying. Any packet that looked at it before is long
+/// gone by the second round, which ends it, unless the opening side has begun it anew meanwhile. Its keys go
+/// first and its slot last, so that a slot that can be reserved never has keys of an earlier flow.
 ///
 /// # Errors
 /// What the kernel says; flows that were not reached are left for the next time.
@@ -118,23 +115,18 @@ pub fn expire(maps: &mut Maps, now: u64) -> datapath::Result<usize> {
     let mut ended = 0;
     for slot in 0..maps.used_slots()? {
         let flow = maps.flows.read(slot);
+        let becomes = |from, to| {
+            let word = maps.flows.word(slot, LIFE);
+            word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
         match flow.head.life {
             life::LIVE if time_left(&flow, now).is_none() => {
-                let word = maps.flows.word(slot, LIFE);
-                let marked =
-                    word.compare_exchange(life::LIVE, life::DYING, Ordering::AcqRel, Ordering::Relaxed);
-                if marked.is_err() {
-                    continue;
-                }
-                let again = maps.flows.read(slot);
-                if again.counters.last_seen != flow.counters.last_seen
-                    || again.head.generation != flow.head.generation
-                {
-                    maps.flows.set_word(slot, LIFE, life::LIVE);
-                    continue;
-                }
+                becomes(life::LIVE, life::DYING);
+                continue;
             }
-            life::DYING => {}
+            life::DYING if becomes(life::DYING, life::ENDING) => {}
+            // An agent that was killed in the middle of it.
+            life::ENDING => {}
             _ => continue,
         }
         end(maps, slot, &flow)?;
@@ -143,7 +135,7 @@ pub fn expire(maps: &mut Maps, now: u64) -> datapath::Result<usize> {
     Ok(ended)
 }
 
-/// Takes a dying flow's keys away and gives its slot back.
+/// Takes an ending flow's keys away and gives its slot back.
 fn end(maps: &mut Maps, slot: usize, flow: &Flow<4>) -> datapath::Result<()> {
     let Head { generation, original, reply, .. } = flow.head;
     maps.remove_key(&original, slot as u32, generation)?;

@@ -1,7 +1,7 @@
 //! The lab's rules as the datapath takes them: pure translation from the checked lab and the host's
 //! addresses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -19,6 +19,8 @@ pub struct HostAddresses {
     pub uplink: String,
     /// The uplink's addresses; the first is the one that sources are hidden behind.
     pub uplink_addresses: Vec<Ipv4Net>,
+    /// Indexes of the interfaces on which nodes' packets arrive at the host's stack: bridges and cable ends.
+    pub lab_interfaces: Vec<u32>,
     /// Every address of the host, the uplink's too.
     pub all: Vec<Ipv4Addr>,
 }
@@ -65,7 +67,13 @@ pub fn rules(lab: &Lab, host: &HostAddresses) -> Rules {
         }
     }
 
-    Rules { forwards, masquerades, masquerade_count: lab.masquerades.len(), zones: zones(lab, host) }
+    Rules {
+        forwards,
+        masquerades,
+        masquerade_count: lab.masquerades.len(),
+        lab_interfaces: host.lab_interfaces.clone(),
+        zones: zones(lab, host),
+    }
 }
 
 /// The IP protocol number.
@@ -76,30 +84,34 @@ pub fn protocol_number(protocol: Protocol) -> u8 {
     }
 }
 
-/// The nodes that are part of the world: the one at the other end of the uplink's cable, and whatever is
-/// cabled to it without passing the host.
+/// The nodes that are part of the world: those on the uplink, by a cable or as ports of an uplink that is a
+/// bridge, and whatever is cabled to them without passing the host. A node that also has a way to the host
+/// beside the uplink is not: it is a node like others, whatever else it reaches.
 pub fn outside(lab: &Lab, uplink: &str) -> BTreeSet<usize> {
     let mut outside = BTreeSet::new();
+    let mut inside = BTreeSet::new();
     for cable in &lab.cables {
-        if cable.bridge.is_some() {
-            continue;
-        }
+        let bridge = cable.bridge.map(|bridge| lab.bridges[bridge].name.as_str());
         for (end, other) in [(&cable.near, &cable.far), (&cable.far, &cable.near)] {
-            if let (Place::Host, Place::Node(node)) = (end.place, other.place)
-                && end.name == uplink
-            {
-                outside.insert(node);
+            if let (Place::Host, Place::Node(node)) = (end.place, other.place) {
+                let on_uplink = bridge.unwrap_or(&end.name) == uplink;
+                if on_uplink {
+                    outside.insert(node)
+                } else {
+                    inside.insert(node)
+                };
             }
         }
     }
+    outside.retain(|node| !inside.contains(node));
     loop {
         let before = outside.len();
         for cable in &lab.cables {
             if let (Place::Node(a), Place::Node(b)) = (cable.near.place, cable.far.place) {
-                if outside.contains(&a) {
-                    outside.insert(b);
-                } else if outside.contains(&b) {
-                    outside.insert(a);
+                for (known, next) in [(a, b), (b, a)] {
+                    if outside.contains(&known) && !inside.contains(&next) {
+                        outside.insert(next);
+                    }
                 }
             }
         }
@@ -130,6 +142,7 @@ pub fn interfaces(lab: &Lab, uplink: &str) -> Vec<Interface> {
 /// The host's addresses, and the networks of its nodes: those must not be seen beyond the uplink.
 fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
     let outside = outside(lab, &host.uplink);
+    let is_uplink = |net: &Ipv4Net| host.uplink_addresses.iter().any(|uplink| uplink.trunc() == *net);
     let inside_end = |end: &End| match end.place {
         Place::Host => end.name != host.uplink,
         Place::Node(node) => !outside.contains(&node),
@@ -140,29 +153,43 @@ fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
         .flat_map(|cable| [&cable.near, &cable.far])
         .filter(|end| inside_end(end))
         .flat_map(|end| &end.addresses);
-    let of_bridges = lab.bridges.iter().flat_map(|bridge| &bridge.addresses);
+    let of_bridges =
+        lab.bridges.iter().filter(|bridge| bridge.name != host.uplink).flat_map(|bridge| &bridge.addresses);
     let of_loopbacks = lab
         .nodes
         .iter()
         .enumerate()
         .filter(|(node, _)| !outside.contains(node))
         .flat_map(|(_, node)| &node.loopback);
-    let of_masquerades = lab.masquerades.iter().flat_map(|masquerade| &masquerade.from);
-
-    let nodes: BTreeSet<Ipv4Net> = of_ends
+    let mut nodes: BTreeSet<Ipv4Net> = of_ends
         .chain(of_bridges)
         .chain(of_loopbacks)
-        .chain(of_masquerades)
         .filter_map(v4)
         .map(|net| net.trunc())
-        // A network that the world shares cannot be kept from it.
-        .filter(|net| !host.uplink_addresses.iter().any(|uplink| uplink.trunc() == *net))
+        .filter(|net| !is_uplink(net))
         .collect();
-    let hosts: BTreeSet<Ipv4Net> =
-        host.all.iter().filter(|address| !address.is_loopback()).map(|&address| address.into()).collect();
-    // A host address and a node network of one length would be one entry; the host's must win.
-    let networks = nodes.difference(&hosts).map(|net| (*net, Zone::Nodes));
-    networks.chain(hosts.iter().map(|net| (*net, Zone::Host))).collect()
+    // What the host reaches by way of a node is a node's too.
+    let behind_nodes: Vec<Ipv4Net> = lab
+        .host
+        .routes
+        .iter()
+        .filter(|route| route.to.prefix_len() > 0)
+        .filter(|route| match route.via.and_then(v4_address) {
+            Some(via) => nodes.iter().any(|net| net.contains(&via)),
+            None => route.dev.as_deref().is_some_and(|dev| dev != host.uplink),
+        })
+        .filter_map(|route| v4(&route.to))
+        .collect();
+    nodes.extend(behind_nodes);
+
+    // The most exact prefix decides: what nodes share with the world is the world's, and the host's own
+    // addresses are the host's, wherever they lie.
+    let world = host.uplink_addresses.iter().map(Ipv4Net::trunc);
+    let hosts = host.all.iter().filter(|address| !address.is_loopback());
+    let mut zones: BTreeMap<Ipv4Net, Zone> = nodes.into_iter().map(|net| (net, Zone::Nodes)).collect();
+    zones.extend(world.map(|net| (net, Zone::World)));
+    zones.extend(hosts.map(|&address| (address.into(), Zone::Host)));
+    zones.into_iter().collect()
 }
 
 fn v4(net: &IpNet) -> Option<Ipv4Net> {

@@ -123,21 +123,14 @@ impl AsFd for Namespace {
 }
 
 /// Brings the thread back to the namespace it came from, also when the work in between panics.
-struct WayBack {
-    own: OwnedFd,
-    away: bool,
-}
+struct WayBack(OwnedFd);
 
 impl WayBack {
-    fn remember() -> Result<Self, NetnsError> {
-        Ok(WayBack { own: own_file()?, away: false })
-    }
-
-    /// Leaves by a system call. A thread that was not let out need not, and could not, be let in again.
-    fn leave(&mut self, call: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
-        call()?;
-        self.away = true;
-        Ok(())
+    /// Goes into a namespace. If that is refused, there is nowhere to come back from.
+    fn enter(file: &OwnedFd) -> Result<Self, NetnsError> {
+        let way_back = own_file()?;
+        setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Enter(error.into()))?;
+        Ok(WayBack(way_back))
     }
 }
 
@@ -145,10 +138,8 @@ impl Drop for WayBack {
     fn drop(&mut self) {
         // Going on in the wrong namespace would change a stack that nobody asked to change, so this is the
         // one failure that must end the process.
-        if self.away {
-            setns(&self.own, CloneFlags::CLONE_NEWNET)
-                .expect("a thread can always return to a namespace that it holds open");
-        }
+        setns(&self.0, CloneFlags::CLONE_NEWNET)
+            .expect("a thread that left a namespace by its privileges can return by them");
     }
 }
 
@@ -171,12 +162,12 @@ impl Namespace {
             return Err(NetnsError::NotOne(path.to_owned()));
         }
         let file = OwnedFd::from(file);
-        let mut way_back = WayBack::remember()?;
-        match way_back.leave(|| setns(&file, CloneFlags::CLONE_NEWNET)) {
-            Ok(()) => {}
-            Err(Errno::EINVAL) => return Err(NetnsError::NotOne(path.to_owned())),
-            Err(error) => return Err(NetnsError::Enter(error.into())),
-        }
+        let way_back = match WayBack::enter(&file) {
+            Err(NetnsError::Enter(error)) if error.raw_os_error() == Some(libc::EINVAL) => {
+                return Err(NetnsError::NotOne(path.to_owned()));
+            }
+            entered => entered?,
+        };
         let namespace = Self::from_inside(file);
         drop(way_back);
         namespace
@@ -188,14 +179,19 @@ impl Namespace {
         count: usize,
         mut work: impl FnMut(usize) -> T,
     ) -> Result<Vec<(Namespace, T)>, NetnsError> {
-        let mut way_back = WayBack::remember()?;
+        // Only once the thread has left is there a way to go back.
+        let mut home = Some(own_file()?);
+        let mut way_back = None;
         let mut made = Vec::with_capacity(count);
         for index in 0..count {
-            let unshared = way_back.leave(|| unshare(CloneFlags::CLONE_NEWNET));
-            unshared.map_err(|error| NetnsError::Make(error.into()))?;
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| NetnsError::Make(error.into()))?;
+            if let Some(home) = home.take() {
+                way_back = Some(WayBack(home));
+            }
             let namespace = Self::current()?;
             made.push((namespace, work(index)));
         }
+        drop(way_back);
         Ok(made)
     }
 
@@ -207,9 +203,7 @@ impl Namespace {
     /// Runs `work` with the thread inside the namespace. `work` is synchronous on purpose: an await would
     /// let other tasks run in the wrong namespace.
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
-        let mut way_back = WayBack::remember()?;
-        let entered = way_back.leave(|| setns(&self.file, CloneFlags::CLONE_NEWNET));
-        entered.map_err(|error| NetnsError::Enter(error.into()))?;
+        let _way_back = WayBack::enter(&self.file)?;
         Ok(work())
     }
 

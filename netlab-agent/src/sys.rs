@@ -71,6 +71,13 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     check(result).map(drop)
 }
 
+/// Closes every descriptor beyond standard error. For a process that has opened none of its own yet.
+pub fn close_inherited() {
+    // SAFETY: the call takes three integers. Nothing in this process knows of the descriptors it closes: it is
+    // called first thing, before the process has opened any.
+    let _ = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+}
+
 /// Lets a task wait until a descriptor is readable.
 pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` answers the same open descriptor until it is dropped, and nobody else has it.

@@ -26,6 +26,10 @@ impl Packet for BufPacket {
         1
     }
 
+    fn received_on(&self) -> u32 {
+        0
+    }
+
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         self.0.get(offset..offset + L)?.try_into().ok()
     }
@@ -72,6 +76,8 @@ pub struct MemTables {
     pub masquerades: Vec<([u8; 4], u8, MasqueradeTarget<4>)>,
     /// Prefix, its length, and whose it is.
     pub zones: Vec<([u8; 4], u8, Zone)>,
+    /// Interfaces on which nodes' packets arrive at the host's stack.
+    pub interfaces: Vec<u32>,
     /// Rule counters by index.
     pub rules: RefCell<BTreeMap<u32, RuleCounters>>,
     /// Received and verdict counters by index.
@@ -180,6 +186,22 @@ impl Tables<4> for MemTables {
         self.flow(slot).map_or(0, |flow| flow.counters.last_seen)
     }
 
+    fn retire(&self, slot: u32) {
+        if let Some(Some(flow)) = self.flows.borrow_mut().get_mut(slot as usize) {
+            flow.head.life = life::DYING;
+        }
+    }
+
+    fn revive(&self, slot: u32) -> bool {
+        match self.flows.borrow_mut().get_mut(slot as usize) {
+            Some(Some(flow)) if flow.head.life == life::DYING => {
+                flow.head.life = life::LIVE;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn reset_state(&self, slot: u32, state: u32) {
         if let Some(Some(flow)) = self.flows.borrow_mut().get_mut(slot as usize) {
             flow.head.state = state;
@@ -201,6 +223,10 @@ impl Tables<4> for MemTables {
 
     fn masquerade(&self, source: [u8; 4]) -> Option<MasqueradeTarget<4>> {
         longest(&self.masquerades, source)
+    }
+
+    fn is_lab_interface(&self, index: u32) -> bool {
+        self.interfaces.contains(&index)
     }
 
     fn zone(&self, address: [u8; 4]) -> Zone {

@@ -16,6 +16,10 @@ pub trait Packet {
     /// Packets that the frame is on the wire: more than one for an aggregate (GSO, GRO).
     fn segments(&self) -> u32;
 
+    /// Index of the interface on which the host's stack received the packet; zero if it made the packet
+    /// itself, or if the hook does not know.
+    fn received_on(&self) -> u32;
+
     /// `L` bytes from `offset`, or `None` past the end.
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]>;
 
@@ -144,10 +148,12 @@ pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
     let transport = ip + header_len;
     let number = header[ipv4::PROTOCOL];
     let pieces = u16::from_be_bytes([header[ipv4::FRAGMENT], header[ipv4::FRAGMENT + 1]]);
+    // What follows the packet in its frame is padding, and must not be taken for its transport header.
+    let payload_len = if total_len == 0 { usize::MAX } else { total_len - header_len };
     let parsed = if pieces & ipv4::FRAGMENT_MASK != 0 {
         Parsed { kind: Transport::Fragment, sport: [0; 2], dport: [0; 2], len: 0 }
     } else {
-        parse_transport(packet, transport, number).ok_or(ParseError::Malformed)?
+        parse_transport(packet, transport, payload_len, number).ok_or(ParseError::Malformed)?
     };
     let tuple = Tuple {
         src: [header[ipv4::SRC], header[ipv4::SRC + 1], header[ipv4::SRC + 2], header[ipv4::SRC + 3]],
@@ -168,9 +174,18 @@ struct Parsed {
     len: usize,
 }
 
-/// Reads the transport header; `None` when it is cut short.
+/// Reads the transport header of a packet with `len` bytes of payload; `None` when it is cut short.
 #[inline(always)]
-fn parse_transport<P: Packet>(packet: &P, at: usize, number: u8) -> Option<Parsed> {
+fn parse_transport<P: Packet>(packet: &P, at: usize, len: usize, number: u8) -> Option<Parsed> {
+    let least = match number {
+        protocol::TCP => tcp::MIN_LEN,
+        protocol::UDP => udp::LEN,
+        protocol::ICMP => icmp::LEN,
+        _ => 0,
+    };
+    if len < least {
+        return None;
+    }
     match number {
         protocol::TCP => {
             let header: [u8; tcp::MIN_LEN] = packet.load(at)?;

@@ -2,10 +2,9 @@
 //!
 //! Destinations change before routing (ingress hooks) and sources after it (egress hooks), as in netfilter,
 //! so the kernel's routing, TTL, MTU and neighbours stay in charge between them. A flow is translated whole
-//! at one hook in each direction: a masqueraded one where its opener's packets leave and where the answers
-//! arrive, a forwarded one where its opener's packets arrive and where the answers leave.
+//! at one hook in each direction, and remembers which: a masqueraded one where its opener's packets leave and
+//! where the answers arrive, a forwarded one where its opener's packets arrive and where the answers leave.
 
-use crate::abi::flow::{Direction, Kind};
 use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
 use crate::abi::verdict::Verdict;
@@ -42,13 +41,14 @@ fn decide<P: Packet, T: Tables<4>, E: Env>(
     tables: &T,
     env: &E,
 ) -> Verdict {
-    match membership(hook, headers, tables, env) {
+    match membership(hook, packet, headers, tables, env) {
         Ok(member) => translate(packet, headers, tables, env, &member),
         Err(verdict) => verdict,
     }
 }
 
 /// A packet's place in the flow by which it is translated at this hook.
+#[derive(Clone, Copy)]
 struct Member {
     entry: Entry<4>,
     /// The flow's state before this packet.
@@ -59,36 +59,49 @@ struct Member {
 
 /// The flow to translate a packet by, known or made now, or the verdict for a packet that has none here.
 #[inline(always)]
-fn membership<T: Tables<4>, E: Env>(
+fn membership<P: Packet, T: Tables<4>, E: Env>(
     hook: Hook,
+    packet: &P,
     headers: &Headers<4>,
     tables: &T,
     env: &E,
 ) -> Result<Member, Verdict> {
     if !headers.kind.is_tracked() {
-        return Err(without_flow(hook, headers, tables));
+        return Err(without_flow(hook, packet, headers, tables));
     }
     match conntrack::lookup(tables, &headers.tuple, env.now()) {
+        Lookup::Live(entry) if conntrack::is_anothers(&entry, headers.kind) => {
+            tables.retire(entry.slot);
+            open(hook, packet, headers, tables, env)
+        }
         Lookup::Live(entry) => {
-            let anew = conntrack::begins_anew(&entry, headers.kind, false);
-            member(hook, tables, entry, anew)
+            let anew = conntrack::begins_anew(tables, &entry, headers.kind, false);
+            member(hook, packet, headers, tables, entry, anew)
         }
-        Lookup::Expired(entry) if conntrack::begins_anew(&entry, headers.kind, true) => {
-            member(hook, tables, entry, true)
+        Lookup::Expired(entry) if conntrack::begins_anew(tables, &entry, headers.kind, true) => {
+            member(hook, packet, headers, tables, entry, true)
         }
-        Lookup::Expired(_) | Lookup::Miss => open(hook, headers, tables, env),
+        Lookup::Expired(_) | Lookup::Miss => open(hook, packet, headers, tables, env),
     }
 }
 
 /// A packet of a known flow, if this is the hook where its direction is translated.
 #[inline(always)]
-fn member<T: Tables<4>>(hook: Hook, tables: &T, entry: Entry<4>, anew: bool) -> Result<Member, Verdict> {
-    let on_arrival = match entry.direction {
-        Direction::Original => entry.kind() == Kind::Destination,
-        Direction::Reply => entry.kind() == Kind::Source,
-    };
-    if hook.is_ingress() != on_arrival {
-        return Err(Verdict::InFlow);
+fn member<P: Packet, T: Tables<4>>(
+    hook: Hook,
+    packet: &P,
+    headers: &Headers<4>,
+    tables: &T,
+    entry: Entry<4>,
+    anew: bool,
+) -> Result<Member, Verdict> {
+    if !entry.is_translated_at(hook) {
+        // Only a node's packets are seen once before the hook that translates them. Elsewhere a flow's tuple
+        // in the wrong place is a forgery, or a packet that lost its way, and has no more rights than others.
+        return Err(match (hook, without_flow(hook, packet, headers, tables)) {
+            (Hook::PortIn, _) => Verdict::InFlow,
+            (_, verdict) => verdict,
+        });
     }
     if anew {
         tables.reset_state(entry.slot, state::initial());
@@ -106,53 +119,71 @@ fn translate<P: Packet, T: Tables<4>, E: Env>(
     env: &E,
     member: &Member,
 ) -> Verdict {
-    let Member { entry, known, fresh } = member;
+    let Member { entry, mut known, fresh } = *member;
+    if state::outlives_reset(known, headers.kind) {
+        known &= !state::RESET;
+        tables.reset_state(entry.slot, known);
+    }
     let traffic = headers.traffic(packet);
     let rewrite = Rewrite { from: headers.tuple, to: entry.translated() };
     if rewrite::apply(packet, headers, &rewrite).is_none() {
         return Verdict::RewriteFailed;
     }
-    let bits = state::advance(*known, entry.direction, headers.kind) & !known;
+    let bits = state::advance(known, entry.direction, headers.kind) & !known;
     tables.record(entry.slot, entry.direction, bits, traffic, env.now());
-    tables.count_rule(entry.head.rule, entry.direction, traffic, u64::from(*fresh));
-    if *fresh { Verdict::Created } else { Verdict::Established }
+    tables.count_rule(entry.head.rule, entry.direction, traffic, u64::from(fresh));
+    if fresh { Verdict::Created } else { Verdict::Established }
 }
 
 /// A packet that belongs to no flow: it may open one.
 #[inline(always)]
-fn open<T: Tables<4>, E: Env>(
+fn open<P: Packet, T: Tables<4>, E: Env>(
     hook: Hook,
+    packet: &P,
     headers: &Headers<4>,
     tables: &T,
     env: &E,
 ) -> Result<Member, Verdict> {
     match hook {
         Hook::PortOut => Err(Verdict::NoRule),
-        Hook::PortIn => open_forward(hook, headers, tables, env),
+        Hook::PortIn => open_forward(hook, packet, headers, tables, env),
         Hook::UplinkIn => match from_the_world(headers, tables) {
             Some(verdict) => Err(verdict),
-            None => open_forward(hook, headers, tables, env),
+            None => open_forward(hook, packet, headers, tables, env),
         },
-        Hook::UplinkOut => open_masquerade(hook, headers, tables, env),
+        Hook::UplinkOut => open_masquerade(hook, packet, headers, tables, env),
     }
 }
 
-/// What a packet of no flow and no translation comes to: fragments and protocols without ports.
+/// What a packet that will not be translated comes to.
 #[inline(always)]
-fn without_flow<T: Tables<4>>(hook: Hook, headers: &Headers<4>, tables: &T) -> Verdict {
+fn without_flow<P: Packet, T: Tables<4>>(
+    hook: Hook,
+    packet: &P,
+    headers: &Headers<4>,
+    tables: &T,
+) -> Verdict {
     match hook {
         Hook::PortIn | Hook::PortOut => Verdict::NoRule,
         Hook::UplinkIn => from_the_world(headers, tables).unwrap_or(Verdict::NoRule),
         Hook::UplinkOut => {
-            let source = headers.tuple.src;
-            let hidden = tables.masquerade(source).is_some_and(|target| target.address != source);
-            match (hidden || tables.zone(source) == Zone::Nodes, headers.kind) {
+            let hidden = tables.masquerade(headers.tuple.src);
+            let hidden = hidden.is_some_and(|target| target.address != headers.tuple.src);
+            match (hidden || is_from_a_node(packet, headers, tables), headers.kind) {
                 (false, _) => Verdict::NoRule,
                 (true, Transport::Fragment) => Verdict::Fragment,
-                (true, _) => Verdict::Unsupported,
+                (true, Transport::Other) => Verdict::Unsupported,
+                (true, _) => Verdict::PrivateSource,
             }
         }
     }
+}
+
+/// Whether a packet on its way to the world is a node's: by its source, or, whatever source it claims, by the
+/// interface on which it came to the host.
+#[inline(always)]
+fn is_from_a_node<P: Packet, T: Tables<4>>(packet: &P, headers: &Headers<4>, tables: &T) -> bool {
+    tables.zone(headers.tuple.src) == Zone::Nodes || tables.is_lab_interface(packet.received_on())
 }
 
 /// The uplink's guard: nothing from the world reaches a node, or claims to be one, without a flow.
@@ -169,8 +200,9 @@ fn from_the_world<T: Tables<4>>(headers: &Headers<4>, tables: &T) -> Option<Verd
 
 /// A packet that may meet a port forward.
 #[inline(always)]
-fn open_forward<T: Tables<4>, E: Env>(
+fn open_forward<P: Packet, T: Tables<4>, E: Env>(
     hook: Hook,
+    packet: &P,
     headers: &Headers<4>,
     tables: &T,
     env: &E,
@@ -179,20 +211,21 @@ fn open_forward<T: Tables<4>, E: Env>(
     if !headers.kind.opens() {
         return Err(Verdict::NoFlow);
     }
-    opened(hook, tables, nat::open_forward(tables, env, headers.tuple, target))
+    opened(hook, packet, headers, tables, nat::open_forward(tables, env, hook, headers.tuple, target))
 }
 
 /// A packet on its way to the world, which a masquerade may cover.
 #[inline(always)]
-fn open_masquerade<T: Tables<4>, E: Env>(
+fn open_masquerade<P: Packet, T: Tables<4>, E: Env>(
     hook: Hook,
+    packet: &P,
     headers: &Headers<4>,
     tables: &T,
     env: &E,
 ) -> Result<Member, Verdict> {
     let source = headers.tuple.src;
     let Some(target) = tables.masquerade(source) else {
-        let leaks = tables.zone(source) == Zone::Nodes;
+        let leaks = is_from_a_node(packet, headers, tables);
         return Err(if leaks { Verdict::PrivateSource } else { Verdict::NoRule });
     };
     // The host's own packets already bear the address that others are hidden behind.
@@ -203,16 +236,22 @@ fn open_masquerade<T: Tables<4>, E: Env>(
         Transport::Tcp(_) if !headers.kind.opens() => Err(Verdict::NotSyn),
         // An answer that nobody asked for: there is no flow it could belong to.
         Transport::EchoReply => Err(Verdict::PrivateSource),
-        _ => opened(hook, tables, nat::open_masquerade(tables, env, headers.tuple, target)),
+        _ => opened(hook, packet, headers, tables, nat::open_masquerade(tables, env, headers.tuple, target)),
     }
 }
 
 /// Goes on with a flow that was just made, or says why there is none.
 #[inline(always)]
-fn opened<T: Tables<4>>(hook: Hook, tables: &T, made: Result<Opened<4>, Refusal>) -> Result<Member, Verdict> {
+fn opened<P: Packet, T: Tables<4>>(
+    hook: Hook,
+    packet: &P,
+    headers: &Headers<4>,
+    tables: &T,
+    made: Result<Opened<4>, Refusal>,
+) -> Result<Member, Verdict> {
     match made {
         Ok(Opened { entry, fresh: true }) => Ok(Member { entry, known: state::initial(), fresh: true }),
-        Ok(Opened { entry, fresh: false }) => member(hook, tables, entry, false),
+        Ok(Opened { entry, fresh: false }) => member(hook, packet, headers, tables, entry, false),
         Err(Refusal::Full) => Err(Verdict::TableFull),
         Err(Refusal::Ending) => Err(Verdict::FlowEnding),
         Err(Refusal::NoReply) => Err(Verdict::PortsExhausted),

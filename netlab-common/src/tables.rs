@@ -43,10 +43,14 @@ pub trait Tables<const N: usize> {
     fn write_flow(&self, slot: u32, head: &Head<N>, now: u64);
     /// Changes the reply tuple of a reserved slot that no key leads to yet.
     fn write_reply(&self, slot: u32, reply: &Tuple<N>);
-    /// A slot's head.
+    /// A slot's head, whole: `None` also when the slot changed hands during the read.
     fn read_flow(&self, slot: u32) -> Option<Head<N>>;
     /// When a slot's last packet came, in nanoseconds.
     fn last_seen(&self, slot: u32) -> u64;
+    /// Marks a live flow as over, for the agent to take away.
+    fn retire(&self, slot: u32);
+    /// Takes such a mark back; false when the agent was quicker.
+    fn revive(&self, slot: u32) -> bool;
     /// Overwrites a live flow's state bits: a connection begins anew on the same tuple.
     fn reset_state(&self, slot: u32, state: u32);
     /// Adds state bits, traffic and the time to a live flow.
@@ -56,6 +60,8 @@ pub trait Tables<const N: usize> {
     fn forward(&self, key: &ForwardKey<N>) -> Option<ForwardTarget<N>>;
     /// The masquerade with the longest prefix around a source.
     fn masquerade(&self, source: [u8; N]) -> Option<MasqueradeTarget<N>>;
+    /// Whether this is an interface on which nodes' packets arrive at the host's stack.
+    fn is_lab_interface(&self, index: u32) -> bool;
     /// Whose an address is.
     fn zone(&self, address: [u8; N]) -> Zone;
 

@@ -3,7 +3,7 @@
 //! `core` for BPF offers no read-modify-write atomics (its target lacks `cas`), but the compiler's own
 //! intrinsics become the kernel's instructions with `target-cpu=v3`.
 
-use core::intrinsics::{AtomicOrdering, atomic_or, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
 
 /// Adds to a 64-bit counter.
 ///
@@ -36,4 +36,17 @@ pub unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
 pub unsafe fn or(at: *mut u32, bits: u32) {
     // SAFETY: the caller's promise.
     unsafe { atomic_or::<u32, u32, { AtomicOrdering::Relaxed }>(at, bits) };
+}
+
+/// Replaces a 32-bit word if it has the expected value; whether it had.
+///
+/// # Safety
+/// As [`or`].
+#[inline(always)]
+pub unsafe fn exchange_if(at: *mut u32, expected: u32, new: u32) -> bool {
+    // SAFETY: the caller's promise.
+    let (_, had) = unsafe {
+        atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(at, expected, new)
+    };
+    had
 }

@@ -35,6 +35,10 @@ pub static MASQUERADES: LpmTrie<[u8; 4], MasqueradeTarget<4>> = LpmTrie::with_ma
 #[map(name = "NL_ZONES")]
 pub static ZONES: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, 0);
 
+/// Interfaces, by index, on which nodes' packets arrive at the host's stack; the value says nothing.
+#[map(name = "NL_INTERFACES")]
+pub static INTERFACES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+
 /// Counters of each rule.
 #[map(name = "NL_RULES")]
 pub static RULE_COUNTERS: PerCpuArray<RuleCounters> = PerCpuArray::with_max_entries(1, 0);

@@ -11,7 +11,8 @@ use netlab_common::tables::{Claim, Env, Tables, Traffic};
 
 use crate::atomic;
 use crate::maps::{
-    FLOWS, FORWARDS, FREE_SLOTS, FRESH_SLOT, KEYS, MASQUERADES, RULE_COUNTERS, VERDICT_COUNTERS, ZONES,
+    FLOWS, FORWARDS, FREE_SLOTS, FRESH_SLOT, INTERFACES, KEYS, MASQUERADES, RULE_COUNTERS, VERDICT_COUNTERS,
+    ZONES,
 };
 
 /// The lab's maps.
@@ -95,15 +96,32 @@ impl Tables<4> for MapTables {
     #[inline(always)]
     fn read_flow(&self, slot: u32) -> Option<Head<4>> {
         let flow = FLOWS.get_ptr(slot)?;
-        // SAFETY: the pointer is to a whole aligned slot. Another CPU may change its state meanwhile, one
-        // aligned word at a time; tuples change only with the generation, which the caller compares.
-        Some(unsafe { (*flow).head })
+        // SAFETY: the pointer is to a whole aligned slot, and the reads are of aligned words. The generation
+        // is read once more after the rest: it changes before anything else of a slot that changes hands.
+        let (head, generation) =
+            unsafe { ((*flow).head, (&raw const (*flow).head.generation).read_volatile()) };
+        (head.generation == generation).then_some(head)
     }
 
     #[inline(always)]
     fn last_seen(&self, slot: u32) -> u64 {
         // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
         FLOWS.get_ptr(slot).map_or(0, |flow| unsafe { (*flow).counters.last_seen })
+    }
+
+    #[inline(always)]
+    fn retire(&self, slot: u32) {
+        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
+            // SAFETY: the pointer is to a whole aligned slot.
+            unsafe { atomic::exchange_if(&raw mut (*flow).head.life, life::LIVE, life::DYING) };
+        }
+    }
+
+    #[inline(always)]
+    fn revive(&self, slot: u32) -> bool {
+        let Some(flow) = FLOWS.get_ptr_mut(slot) else { return false };
+        // SAFETY: the pointer is to a whole aligned slot.
+        unsafe { atomic::exchange_if(&raw mut (*flow).head.life, life::DYING, life::LIVE) }
     }
 
     #[inline(always)]
@@ -138,6 +156,12 @@ impl Tables<4> for MapTables {
     #[inline(always)]
     fn masquerade(&self, source: [u8; 4]) -> Option<MasqueradeTarget<4>> {
         MASQUERADES.get(Key::new(32, source)).copied()
+    }
+
+    #[inline(always)]
+    fn is_lab_interface(&self, index: u32) -> bool {
+        // SAFETY: only whether there is a value counts.
+        unsafe { INTERFACES.get(index) }.is_some()
     }
 
     #[inline(always)]

@@ -61,6 +61,12 @@ impl Packet for TcPacket {
     }
 
     #[inline(always)]
+    fn received_on(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).ingress_ifindex }
+    }
+
+    #[inline(always)]
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         let mut bytes = MaybeUninit::<[u8; L]>::uninit();
         // SAFETY: the buffer has L bytes, and the helper fills them all or fails.

@@ -68,6 +68,12 @@ impl Packet for XdpPacket<'_> {
     }
 
     #[inline(always)]
+    fn received_on(&self) -> u32 {
+        // At XDP no packet has been through the host's stack yet.
+        0
+    }
+
+    #[inline(always)]
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         // SAFETY: `at` compared the end with the frame's, in the form the verifier follows.
         self.at::<L>(offset).map(|bytes| unsafe { *bytes })

@@ -1,4 +1,17 @@
-//! The test kit: a private machine to run netlab on, what it had before and after, and what its wires carried.
+//! The test kit: frames and rules by builder, the host's and the kernel's ways of running them, the table of
+//! cases that must come out the same on each; a private machine for the whole program, and what its wires
+//! carried.
+
+pub mod need;
+pub mod packet;
+pub mod rules;
+
+pub mod host;
+pub mod kernel;
+pub mod progrun;
+pub mod state;
+
+pub mod cases;
 
 pub mod capture;
 pub mod labs;

@@ -22,7 +22,7 @@ fn ctrl_c_takes_a_foreground_lab_down() {
     machine.wait_until("test -s code");
     assert_eq!(
         machine.sh("cat out code err").ok(),
-        "lab planets is up: earth, neptune, internet; NAT in eBPF: 1 masquerade(s), 2 forward(s)\nlab planets is down\n0\n"
+        "lab planets is up: earth, neptune, internet; NAT in eBPF: 1 masquerade, 2 forwards\nlab planets is down\n0\n"
     );
     machine.are_freed(&objects);
     machine.is_as_before(&before).expect("as it was");

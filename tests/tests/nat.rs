@@ -129,8 +129,8 @@ fn the_flow_table_shows_both_sides_of_each_flow() {
         "8.8.8.8:53 > 192.168.0.108:41000",
         "192.168.0.1:42000 > 192.168.0.108:5353",
         "10.10.0.10:53 > 192.168.0.1:42000",
-        "masq left",
-        "forward 5353",
+        "masq 17",
+        "fwd 0",
         "2 flows",
     ] {
         assert!(table.contains(words), "{words} is not in\n{table}");

@@ -10,6 +10,9 @@ use crate::lab::{Check, Expect, Probe};
 /// How long a probe may take. Long enough for a neighbour to be found, short enough to wait for in vain.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Bytes of a page that are read at the most.
+const PAGE: u64 = 1 << 20;
+
 /// How a check came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -56,8 +59,14 @@ fn http(url: &str, wanted: u16) -> Result<String, String> {
         .proxy(None)
         .build();
     match ureq::Agent::new_with_config(config).get(url).call() {
-        Ok(answer) if answer.status().as_u16() == wanted => Ok(format!("status {wanted}")),
-        Ok(answer) => Err(format!("status {}, not {wanted}", answer.status().as_u16())),
+        Ok(mut answer) => {
+            // Read to its end, so that the connection closes as a browser's would and not by a reset.
+            let _ = answer.body_mut().with_config().limit(PAGE).read_to_vec();
+            match answer.status().as_u16() {
+                status if status == wanted => Ok(format!("status {wanted}")),
+                status => Err(format!("status {status}, not {wanted}")),
+            }
+        }
         Err(ureq::Error::Io(error)) => Err(in_words(&error)),
         Err(ureq::Error::Timeout(_)) => Err("no answer".into()),
         Err(error) => Err(error.to_string()),

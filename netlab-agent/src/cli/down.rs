@@ -5,14 +5,17 @@ use super::{note, print, runtime};
 use crate::agent;
 use crate::datapath::bpffs;
 use crate::error::{Explain as _, Result};
+use crate::topology::journal::Journal;
 use crate::topology::{self, LabDir};
 
 /// Takes a lab down.
 pub fn down(name: Option<&str>) -> Result<u8> {
     let dir = find_dir(name)?;
     let lock = dir.lock()?;
+    // Without a journal that can be read nothing is undone, and so nothing is touched.
+    Journal::read(&dir)?;
     agent::stop(&dir)?;
-    let clean = runtime()?.block_on(undo(&dir));
+    let clean = runtime()?.block_on(undo(&dir))?;
     drop(lock);
     if clean {
         print(&format!("lab {} is down\n", dir.name()))?;
@@ -21,12 +24,11 @@ pub fn down(name: Option<&str>) -> Result<u8> {
 }
 
 /// Undoes all of a lab, and reports every part that resists; true when none did.
-pub async fn undo(dir: &LabDir) -> bool {
+///
+/// The datapath goes last: as long as a node's process lives, nothing of it may leave untranslated.
+pub async fn undo(dir: &LabDir) -> Result<bool> {
+    let _shared = dir.lock_shared().await?;
     let mut clean = true;
-    if let Err(error) = bpffs::remove(dir.name()) {
-        note(&format!("error: {error}"));
-        clean = false;
-    }
     for problem in topology::teardown(dir).await {
         note(&format!("error: {problem}"));
         for hint in problem.hints() {
@@ -34,5 +36,10 @@ pub async fn undo(dir: &LabDir) -> bool {
         }
         clean = false;
     }
-    clean
+    if let Err(error) = bpffs::remove(dir.name()) {
+        note(&format!("error: {error}"));
+        clean = false;
+    }
+    dir.remove_shared();
+    Ok(clean)
 }

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::print;
+use super::{count, print};
 use crate::error::Result;
 use crate::lab;
 
 /// Checks a lab file and says what is in it.
 pub fn lint(path: &Path) -> Result<u8> {
     let lab = lab::load(path)?.lab;
-    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
     print(&format!(
         "{}: lab {} is right: {}, {}, {}, {}, {}\n",
         path.display(),

@@ -24,10 +24,10 @@ use crate::error::{Failure, Kind, Result};
 
 /// Network labs out of namespaces, with NAT in eBPF.
 #[derive(Debug, Parser)]
-#[command(name = "netlab", version, about, max_term_width = 100)]
+#[command(name = "netlab", version, about, max_term_width = 80)]
 #[command(
     after_help = "Exit status: 0 done, 1 failed, 2 wrong command or lab file, 3 no such lab or node,\n\
-    5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone."
+    4 status found drift, 5 privilege or kernel capability missing, 6 conflict, 130 interrupted and undone."
 )]
 pub struct Arguments {
     /// The running lab to address; not needed while only one runs.
@@ -67,10 +67,10 @@ struct LabFile {
 
 impl LabFile {
     fn path(&self) -> PathBuf {
-        let given = self.positional.clone().or_else(|| self.file.clone());
-        // Not by clap: to it the variable would be a second file beside the one on the command line.
-        let variable = || std::env::var_os("NETLAB_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        given.or_else(variable).unwrap_or_else(|| "lab.toml".into())
+        // Not by clap: a variable in the environment must not stand against a file on the command line.
+        let variable = std::env::var_os("NETLAB_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let named = self.positional.clone().or_else(|| self.file.clone());
+        named.or(variable).unwrap_or_else(|| "lab.toml".into())
     }
 }
 
@@ -145,6 +145,10 @@ enum List {
 /// Whatever the verb fails with, ready to be printed.
 pub fn run(arguments: Arguments) -> Result<u8> {
     let lab = arguments.lab.as_deref();
+    if lab.is_some() && matches!(arguments.verb, Verb::Up { .. } | Verb::Lint { .. }) {
+        return Err(Failure::new(Kind::Usage, "`-l` names a running lab, and this command takes a lab file")
+            .hint("a lab's name is the `name` in its file"));
+    }
     match arguments.verb {
         Verb::Up { file, foreground: true } => supervise::foreground(&file.path()),
         Verb::Up { file, foreground: false } => up::up(&file.path()),
@@ -160,6 +164,11 @@ pub fn run(arguments: Arguments) -> Result<u8> {
         Verb::Stats(output) => stats::stats(lab, output.format),
         Verb::Lint { file } => lint::lint(&file.path()),
     }
+}
+
+/// A number of things, in words.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is not an error.

@@ -19,11 +19,13 @@ pub fn find(name: Option<&str>) -> Result<Running> {
     let dir = find_dir(name)?;
     let path = dir.path().join("lab.json");
     let text = fs::read_to_string(&path).map_err(|error| {
-        Failure::new(
-            Kind::Failed,
-            format!("lab {} was not brought up whole: {}: {error}", dir.name(), path.display()),
-        )
-        .hint(format!("clear it away with `netlab down -l {}`", dir.name()))
+        let what = if error.kind() == std::io::ErrorKind::NotFound {
+            format!("lab {} is being brought up, or was left half-made", dir.name())
+        } else {
+            format!("{} cannot be read: {error}", path.display())
+        };
+        Failure::new(Kind::Failed, what)
+            .hint(format!("if no `netlab up` is at work, clear it away with `netlab down -l {}`", dir.name()))
     })?;
     let lab = serde_json::from_str(&text).map_err(|error| {
         Failure::new(Kind::Failed, format!("{} is not readable: {error}", path.display()))
@@ -50,8 +52,11 @@ pub fn find_dir(name: Option<&str>) -> Result<LabDir> {
             .hint("say which one with `-l NAME`")),
         };
     };
-    if let Some(dir) = labs.iter().find(|dir| dir.name() == name) {
-        return Ok(dir.clone());
+    let dir = LabDir::new(name);
+    // A folder without a journal is what an `up` leaves that was killed at its very beginning.
+    let is_a_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    if is_a_name && (labs.contains(&dir) || dir.path().is_dir()) {
+        return Ok(dir);
     }
     let failure = Failure::new(Kind::Missing, format!("there is no running lab {name}"));
     Err(if names.is_empty() {

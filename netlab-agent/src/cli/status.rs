@@ -1,12 +1,13 @@
 //! `netlab status`: a running lab at a glance, or which labs run.
 
-use super::running::find;
-use super::{Format, print};
-use crate::datapath::maps::Maps;
+use super::running::{Running, find};
+use super::{Format, print, runtime};
+use crate::datapath::{self, maps::Maps};
 use crate::error::Result;
 use crate::output::status::{self, DatapathHealth, Health};
-use crate::topology::folder::LabDir;
-use crate::{agent, conntrack, sys};
+use crate::topology::journal::Journal;
+use crate::topology::{self, LabDir};
+use crate::{agent, conntrack, nat, sys};
 
 /// Shows the lab of this name or the only one; of several, which there are.
 pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
@@ -17,21 +18,50 @@ pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
         return Ok(0);
     }
     let running = find(lab)?;
+    let drift = drift(&running)?;
     let datapath = match running.lab.host.uplink {
         None => None,
-        Some(_) => {
-            let maps = Maps::open(&running.lab.name)?;
-            Some(DatapathHealth {
-                flows: conntrack::list(&maps, sys::monotonic_now())?.len(),
-                capacity: maps.flows.len(),
-                memory: maps.memory(),
-            })
-        }
+        Some(_) => match Maps::open(&running.lab.name) {
+            Err(datapath::Error::Unpinned { .. }) => None,
+            opened => {
+                let maps = opened?;
+                Some(DatapathHealth {
+                    flows: conntrack::list(&maps, sys::monotonic_now())?.len(),
+                    capacity: maps.flows.len(),
+                    memory: maps.memory(),
+                })
+            }
+        },
     };
-    let health = Health { agent: agent::find(&running.dir), datapath };
+    let drifted = !drift.is_empty();
+    let health = Health { agent: agent::find(&running.dir), datapath, drift };
     print(&match format {
         Format::Table => status::table(&running.lab, &health),
         Format::Json => status::json(&running.lab, &health),
     })?;
-    Ok(0)
+    Ok(if drifted { DRIFT } else { 0 })
+}
+
+/// Exit code of a lab that is not what it was when it came up.
+const DRIFT: u8 = 4;
+
+/// What of the lab is not there any more: namespaces, interfaces of the host's, attached programs.
+fn drift(running: &Running) -> Result<Vec<String>> {
+    let Running { lab, dir } = running;
+    let mut drift = Vec::new();
+    for node in &lab.nodes {
+        if let Err(failure) = topology::open(dir, Some(&node.name)) {
+            drift.push(failure.message);
+        }
+    }
+    match runtime()?.block_on(topology::reopen(lab, dir)) {
+        Err(failure) if !drift.contains(&failure.message) => drift.push(failure.message),
+        _ => {}
+    }
+    if let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) {
+        for (interface, hook) in datapath::missing_links(&lab.name, &nat::interfaces(lab, &uplink.name)) {
+            drift.push(format!("the program for {} is not attached to {interface} any more", hook.name()));
+        }
+    }
+    Ok(drift)
 }

@@ -51,6 +51,8 @@ fn interrupts() -> Result<Interrupts> {
 pub fn background(path: &Path) -> Result<u8> {
     // `up` starts this by `/proc/self/exe`, and `ps` and `top` would show "exe". It is only a name.
     let _ = set_name(c"netlab");
+    // Whatever descriptors the caller's shell had open must not be held for as long as the lab lives.
+    sys::close_inherited();
     runtime()?.block_on(async {
         let mut interrupts = interrupts()?;
         let line = waiting_line();
@@ -60,27 +62,34 @@ pub fn background(path: &Path) -> Result<u8> {
                 None => std::future::pending().await,
             }
         };
-        let up = raise::raise(path, async {
+        let cancel = async {
             tokio::select! { () = interrupts.next() => {}, () = gone => {} }
-        })
-        .await?;
-        let Up { dir, lab, started, lock, .. } = match up {
+        };
+        let up = match raise::raise(path, cancel).await? {
             raise::Raised::Already(text) => {
                 print(&text)?;
                 return Ok(0);
             }
             raise::Raised::Up(up) => *up,
         };
-        let maps = lab.host.uplink.as_ref().map(|_| Maps::open(&lab.name)).transpose()?;
-        agent::register(&dir)?;
-        print(&raise::summary(&lab))?;
+        let dir = up.dir.clone();
+        let maps = match register(&up, &mut interrupts).await.and_then(|maps| {
+            detach(&dir, line).map_err(|error| {
+                Failure::new(
+                    Kind::Interrupted,
+                    format!("nobody waits for lab {} any more: {error}", up.lab.name),
+                )
+            })?;
+            Ok(maps)
+        }) {
+            Ok(maps) => maps,
+            Err(failure) => {
+                undo(&dir).await?;
+                return Err(failure);
+            }
+        };
+        let Up { lab, started, lock, .. } = up;
         drop(lock);
-        if let Err(error) = detach(&dir, line) {
-            note(&format!("error: nobody waits for lab {} any more, taking it down: {error}", lab.name));
-            let _lock = dir.lock()?;
-            undo(&dir).await;
-            return Ok(Kind::Interrupted.exit_code());
-        }
         watch(&lab.name, maps, started, &mut interrupts, |_| {}).await;
         Ok(0)
     })
@@ -97,10 +106,15 @@ pub fn foreground(path: &Path) -> Result<u8> {
             }
             raise::Raised::Up(up) => *up,
         };
-        let Up { dir, lab, started, lock, .. } = up;
-        let maps = lab.host.uplink.as_ref().map(|_| Maps::open(&lab.name)).transpose()?;
-        agent::register(&dir)?;
-        print(&raise::summary(&lab))?;
+        let dir = up.dir.clone();
+        let maps = match register(&up, &mut interrupts).await {
+            Ok(maps) => maps,
+            Err(failure) => {
+                undo(&dir).await?;
+                return Err(failure);
+            }
+        };
+        let Up { lab, started, lock, .. } = up;
         drop(lock);
         let on_terminal = io::stdout().is_terminal();
         watch(&lab.name, maps, started, &mut interrupts, |maps| {
@@ -113,12 +127,29 @@ pub fn foreground(path: &Path) -> Result<u8> {
         })
         .await;
         let _lock = dir.lock()?;
-        if !undo(&dir).await {
+        if !undo(&dir).await? {
             return Ok(Kind::Failed.exit_code());
         }
         print(&format!("lab {} is down\n", lab.name))?;
         Ok(0)
     })
+}
+
+/// Makes this process the agent of a lab that came up, and says so. Any failure, and a signal that came too
+/// late for `raise`, leaves it to the caller to take the lab down again.
+async fn register(up: &Up, interrupts: &mut Interrupts) -> Result<Option<Maps>> {
+    let maps = up.lab.host.uplink.as_ref().map(|_| Maps::open(&up.lab.name)).transpose()?;
+    agent::register(&up.dir)?;
+    let interrupted = tokio::select! {
+        biased;
+        () = interrupts.next() => true,
+        () = std::future::ready(()) => false,
+    };
+    if interrupted {
+        return Err(raise::interrupted());
+    }
+    print(&raise::summary(&up.lab))?;
+    Ok(maps)
 }
 
 /// Ends flows, sees commands end, and shows the lab, until a signal comes.

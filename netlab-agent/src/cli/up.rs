@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -22,7 +23,7 @@ pub fn up(path: &Path) -> Result<u8> {
 async fn start(path: &Path) -> Result<u8> {
     let failed =
         |error: std::io::Error| Failure::new(Kind::Failed, format!("the agent cannot be started: {error}"));
-    // Before there is an agent: from then on this waits until the agent has undone what it did.
+    // Before there is anything to interrupt, or a signal in between would leave the agent without its `up`.
     let mut interrupts = Interrupts::new().map_err(failed)?;
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut agent = Command::new("/proc/self/exe")
@@ -34,7 +35,6 @@ async fn start(path: &Path) -> Result<u8> {
         .map_err(failed)?;
     ours.set_nonblocking(true).map_err(failed)?;
     let mut line = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
-
     let mut answer = [0u8; 1];
     loop {
         tokio::select! {
@@ -57,6 +57,11 @@ fn interrupt(agent: &Child) {
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    // An agent that died by a signal has no code of its own.
-    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(Kind::Failed.exit_code())
+    if let Some(code) = status.code() {
+        return u8::try_from(code).unwrap_or(Kind::Failed.exit_code());
+    }
+    // The agent was interrupted before it could take signals: it had not begun.
+    let asked = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+    let interrupted = status.signal().is_some_and(|signal| asked.contains(&signal));
+    (if interrupted { Kind::Interrupted } else { Kind::Failed }).exit_code()
 }

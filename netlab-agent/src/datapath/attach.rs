@@ -21,7 +21,7 @@ pub fn attach(object: &mut Ebpf, lab: &str, interfaces: &[Interface]) -> Result<
     for interface in interfaces {
         for hook in interface.role.hooks() {
             let link = attach_one(object, interface, hook)?;
-            let path = bpffs::folder(lab).join(pin_name(&interface.name, hook));
+            let path = bpffs::link(lab, &interface.name, hook);
             link.pin(&path).map_err(|source| Error::Pin {
                 path: path.display().to_string(),
                 source: Box::new(source),
@@ -29,11 +29,6 @@ pub fn attach(object: &mut Ebpf, lab: &str, interfaces: &[Interface]) -> Result<
         }
     }
     Ok(())
-}
-
-/// The BPF file system takes no dots; an interface's name may have them, but never a colon.
-fn pin_name(interface: &str, hook: Hook) -> String {
-    format!("{}@{}", hook.name(), interface.replace('.', ":"))
 }
 
 fn attach_one(object: &mut Ebpf, interface: &Interface, hook: Hook) -> Result<FdLink> {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use netlab_common::abi::ABI_VERSION;
+use netlab_common::abi::hook::Hook;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
@@ -32,6 +33,10 @@ pub fn prepare(lab: &str) -> Result<()> {
         mount(Some(MARK), ROOT, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
             .map_err(|errno| failed(Path::new(ROOT), errno.into()))?;
     }
+    // Pins without a lab are what is left where a journal was lost; they are ours, and nobody needs them.
+    if lab_folder(lab).exists() {
+        remove_tree(&lab_folder(lab)).map_err(|source| failed(&lab_folder(lab), source))?;
+    }
     let folder = folder(lab);
     fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
 }
@@ -56,9 +61,24 @@ pub fn remove(lab: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a lab has pins, of whatever version.
-pub fn exists(lab: &str) -> bool {
-    is_mounted() && lab_folder(lab).exists()
+/// Whether a lab's pins are there and of our version.
+///
+/// # Errors
+/// When they are not, or may not be looked at.
+pub fn look(lab: &str) -> Result<()> {
+    let ours = folder(lab);
+    match fs::metadata(&ours) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&ours, error)),
+        Err(_) if lab_folder(lab).exists() => Err(Error::OtherAbi { lab: lab.into(), version: ABI_VERSION }),
+        Err(_) => Err(Error::Unpinned { lab: lab.into() }),
+    }
+}
+
+/// The pin of a program's link.
+pub fn link(lab: &str, interface: &str, hook: Hook) -> PathBuf {
+    // The file system takes no dots; an interface's name may have them, but never a colon.
+    folder(lab).join(format!("{}@{}", hook.name(), interface.replace('.', ":")))
 }
 
 /// `fs::remove_dir_all` opens folders in a way the BPF file system does not know, so this walks by hand.

@@ -1,7 +1,6 @@
 //! The lab's maps by name: filled with its rules when it comes up, opened from their pins afterwards.
 
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
@@ -42,6 +41,12 @@ pub fn fill(object: &mut Ebpf, rules: &Rules) -> Result<()> {
     for (net, zone) in &rules.zones {
         let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
         zones.insert(&key, *zone as u32, 0).map_err(|e| failed(name, e))?;
+    }
+    let name = names::INTERFACES;
+    let mut interfaces: HashMap<_, u32, u32> =
+        HashMap::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
+    for index in &rules.lab_interfaces {
+        interfaces.insert(index, 1, 0).map_err(|e| failed(name, e))?;
     }
     Ok(())
 }
@@ -86,19 +91,11 @@ impl Maps {
     /// Opens a lab's pinned maps.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the caller may not look, [`Error::OtherAbi`] when the lab's pins are of another
-    /// version, else what the kernel says.
+    /// [`Error::OtherAbi`] when the lab's pins are of another version, [`Error::Unpinned`] when there are none,
+    /// else what the kernel says.
     pub fn open(lab: &str) -> Result<Self> {
         let folder = bpffs::folder(lab);
-        match fs::metadata(&folder) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(Error::Denied { lab: lab.into(), source: error });
-            }
-            Err(_) => {
-                return Err(Error::OtherAbi { lab: lab.into(), version: netlab_common::abi::ABI_VERSION });
-            }
-        }
+        bpffs::look(lab)?;
         let flows = open(&folder, names::FLOWS)?;
         let slots = flows.info().map_err(|e| failed(names::FLOWS, e))?.max_entries();
         let keys = open(&folder, names::KEYS)?;

@@ -79,13 +79,11 @@ pub enum Error {
         /// What the kernel says.
         source: std::io::Error,
     },
-    /// The caller may not look at the lab's pins.
-    #[error("the maps of lab {lab} cannot be read")]
-    Denied {
+    /// The lab's pins are gone: somebody removed them.
+    #[error("lab {lab} has lost its datapath: nothing is pinned for it")]
+    Unpinned {
         /// The lab.
         lab: String,
-        /// What the system says.
-        source: std::io::Error,
     },
     /// The lab's pins are of another version of netlab.
     #[error("lab {lab} has no maps of ABI version {version}")]
@@ -104,10 +102,11 @@ impl Explain for Error {
             | Error::Program { .. }
             | Error::Attach { .. }
             | Error::Link { .. }
-            | Error::BpfFs { .. }
-            | Error::Denied { .. } => Kind::Privilege,
+            | Error::BpfFs { .. } => Kind::Privilege,
             Error::OtherAbi { .. } => Kind::Conflict,
-            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Kind::Failed,
+            Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } | Error::Unpinned { .. } => {
+                Kind::Failed
+            }
         }
     }
 
@@ -117,10 +116,15 @@ impl Explain for Error {
                 "netlab's NAT needs Linux 6.6 or newer with BPF, tcx and CAP_BPF; `uname -r` tells the version"
                     .into(),
             ],
+            Error::Unpinned { lab } => {
+                vec![format!("take it down and up again: `netlab down -l {lab}`")]
+            }
+            Error::BpfFs { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                vec!["run it as root: `sudo netlab …`".into()]
+            }
             Error::BpfFs { .. } => {
                 vec!["the BPF file system is mounted with `mount -t bpf bpf /sys/fs/bpf`".into()]
             }
-            Error::Denied { .. } => vec!["run it as root: `sudo netlab …`".into()],
             Error::OtherAbi { .. } => vec![
                 "the lab was brought up by another version of netlab: take it down and up again".into(),
             ],
@@ -160,6 +164,12 @@ pub struct Interface {
     pub role: Role,
 }
 
+/// The interfaces whose programs are not attached any more, each with the hook.
+pub fn missing_links(lab: &str, interfaces: &[Interface]) -> Vec<(String, Hook)> {
+    let all = interfaces.iter().flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
+    all.filter(|(name, hook)| !bpffs::link(lab, name, *hook).exists()).collect()
+}
+
 /// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
 /// thread is in. Nothing stays behind when it fails.
 ///
@@ -181,6 +191,7 @@ fn build(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
         forwards: rules.forwards.len() as u32,
         masquerades: rules.masquerades.len() as u32,
         zones: rules.zones.len() as u32,
+        interfaces: rules.lab_interfaces.len() as u32,
         rules: (rules.forwards.len() + rules.masquerade_count) as u32,
     };
     let mut object = object::load(&sizes)?;

@@ -17,6 +17,8 @@ pub struct Sizes {
     pub masquerades: u32,
     /// Prefixes of the host's and the nodes' addresses.
     pub zones: u32,
+    /// Interfaces on which nodes' packets arrive.
+    pub interfaces: u32,
     /// Rules that count.
     pub rules: u32,
 }
@@ -38,6 +40,7 @@ pub fn load(sizes: &Sizes) -> Result<Ebpf, aya::EbpfError> {
         .map_max_entries(names::FORWARDS, sizes.forwards.max(1))
         .map_max_entries(names::MASQUERADES, sizes.masquerades.max(1))
         .map_max_entries(names::ZONES, sizes.zones.max(1))
+        .map_max_entries(names::INTERFACES, sizes.interfaces.max(1))
         .map_max_entries(names::RULE_COUNTERS, sizes.rules.max(1))
         .verifier_log_level(VerifierLogLevel::STATS)
         .load(OBJECT)

@@ -12,6 +12,8 @@ pub struct Rules {
     pub masquerades: Vec<(Ipv4Net, MasqueradeTarget<4>)>,
     /// How many `[[masquerade]]`s there are; one may cover several prefixes.
     pub masquerade_count: usize,
+    /// Indexes of the interfaces on which nodes' packets arrive at the host's stack.
+    pub lab_interfaces: Vec<u32>,
     /// Whose each address is.
     pub zones: Vec<(Ipv4Net, Zone)>,
 }

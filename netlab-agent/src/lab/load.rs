@@ -1,6 +1,7 @@
 //! From a path to a checked lab: reads the file, and turns all that is wrong with it into one failure.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -70,13 +71,25 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
 
 /// Reads and checks a lab file.
 pub fn load_for(path: &Path, look: Look) -> Result<Loaded, Failure> {
-    let bytes = std::fs::read(path).map_err(|source| LoadError::new(path, source))?;
+    let bytes = read_bounded(path).map_err(|source| LoadError::new(path, source))?;
     let text = String::from_utf8(bytes).map_err(|error| LoadError::NotText {
         path: path.to_owned(),
         at: error.utf8_error().valid_up_to(),
     })?;
     let lab = parse_for(&path.display().to_string(), &text, look)?;
     Ok(Loaded { lab, text })
+}
+
+/// A lab file of any sense is far smaller; something like `/dev/zero` never ends.
+const LONGEST: u64 = 4 << 20;
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than 4 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// Checks the text of a lab file; `file_name` is how messages call it.

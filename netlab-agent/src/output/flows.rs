@@ -16,16 +16,10 @@ fn protocol_name(number: u8) -> String {
     }
 }
 
-/// What made the flow, in words.
+/// What made the flow: its kind, and its number in `forward ls` or `masquerade ls`.
 fn rule_name(lab: &Lab, rule: u32) -> String {
-    let rule = rule as usize;
-    match lab.forwards.get(rule) {
-        Some(forward) => format!("forward {}", forward.port),
-        None => match lab.masquerades.get(rule.saturating_sub(lab.forwards.len())) {
-            Some(masquerade) => format!("masq {}", masquerade.from_text),
-            None => format!("rule {rule}"),
-        },
-    }
+    let kind = if (rule as usize) < lab.forwards.len() { "fwd" } else { "masq" };
+    format!("{kind} {rule}")
 }
 
 /// `a:1 > b:2`; for an echo, whose one number is an identifier, `a > b id 7`.

@@ -11,6 +11,8 @@ pub struct Health {
     pub agent: Option<i32>,
     /// The datapath, if the lab has one.
     pub datapath: Option<DatapathHealth>,
+    /// What is not there any more, a sentence each.
+    pub drift: Vec<String>,
 }
 
 /// The flow table's use.
@@ -73,7 +75,10 @@ pub fn table(lab: &Lab, health: &Health) -> String {
     text.push_str(&render(&["NODE", "INTERFACE", "ADDRESS", "CABLED TO"], rows, &[]));
     match health.agent {
         Some(pid) => text.push_str(&format!("agent: pid {pid}\n")),
-        None => text.push_str("agent: dead; traffic goes on, `netlab up` starts another\n"),
+        None => text.push_str(
+            "agent: dead; traffic goes on, but flows that are over keep their places until\n\
+             \x20      `netlab up` starts another\n",
+        ),
     }
     match &health.datapath {
         Some(datapath) => text.push_str(&format!(
@@ -82,7 +87,14 @@ pub fn table(lab: &Lab, health: &Health) -> String {
             datapath.capacity,
             size(datapath.memory)
         )),
-        None => text.push_str("datapath: none, the lab has no uplink\n"),
+        None if lab.host.uplink.is_none() => text.push_str("datapath: none, the lab has no uplink\n"),
+        None => text.push_str("datapath: gone\n"),
+    }
+    for sentence in &health.drift {
+        text.push_str(&format!("drift: {sentence}\n"));
+    }
+    if !health.drift.is_empty() {
+        text.push_str(&format!("take the lab down and up again: `netlab down -l {}`\n", lab.name));
     }
     text
 }
@@ -114,6 +126,7 @@ pub fn json(lab: &Lab, health: &Health) -> String {
         "cables": cables,
         "agent": health.agent,
         "datapath": datapath,
+        "drift": health.drift,
     });
     document("status", &lab.name, fields)
 }

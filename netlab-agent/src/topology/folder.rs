@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -88,6 +89,37 @@ pub struct LabDir {
 /// Held while one process changes a lab; released when dropped, and by the kernel when the process dies.
 #[derive(Debug)]
 pub struct LabLock(#[expect(dead_code, reason = "held for its drop")] Flock<File>);
+
+/// How often a lock that another process holds is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// What a try at a lock came to.
+enum Attempt {
+    Held(Flock<File>),
+    Busy,
+    /// The file or its folder was deleted meanwhile.
+    Gone,
+}
+
+fn try_lock(path: &Path) -> Result<Attempt, FolderError> {
+    let failed = |source| FolderError::write(path, source);
+    let mut options = OpenOptions::new();
+    let file = match options.write(true).create(true).truncate(false).mode(0o644).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Gone),
+        Err(error) => return Err(failed(error)),
+    };
+    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(Attempt::Busy),
+        Err((_, error)) => return Err(failed(error.into())),
+    };
+    // A lock on a file that `down` has deleted keeps nobody out; only the one at the path counts.
+    let held = lock.metadata().map_err(failed)?;
+    let is_there =
+        fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+    Ok(if is_there { Attempt::Held(lock) } else { Attempt::Gone })
+}
 
 impl LabDir {
     /// The folder of the lab with this name; nothing is made yet.
@@ -177,26 +209,35 @@ impl LabDir {
         let path = self.path().join("lock");
         loop {
             self.create()?;
-            let failed = |source| FolderError::write(&path, source);
-            let mut options = OpenOptions::new();
-            let opened = options.write(true).create(true).truncate(false).mode(0o644).open(&path);
-            let file = match opened {
-                Ok(file) => file,
+            match try_lock(&path)? {
+                Attempt::Held(lock) => return Ok(LabLock(lock)),
+                Attempt::Busy => return Err(FolderError::Locked(self.name.clone())),
                 // The folder went away in between, with the `down` of another process.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => lock,
-                Err((_, Errno::EWOULDBLOCK)) => return Err(FolderError::Locked(self.name.clone())),
-                Err((_, error)) => return Err(failed(error.into())),
-            };
-            // A lock on a file that `down` has deleted keeps nobody out; only the one at the path counts.
-            let held = lock.metadata().map_err(failed)?;
-            if fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
-                return Ok(LabLock(lock));
+                Attempt::Gone => {}
             }
         }
+    }
+
+    /// Waits for the lock on what labs share: the host stack's sysctls and routes, and each other's journals.
+    /// It is held for no longer than a lab takes to be built or undone.
+    pub async fn lock_shared(&self) -> Result<LabLock, FolderError> {
+        let path = self.shared_lock();
+        loop {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(&self.root)
+                .map_err(|source| FolderError::write(&self.root, source))?;
+            match try_lock(&path)? {
+                Attempt::Held(lock) => return Ok(LabLock(lock)),
+                Attempt::Busy => tokio::time::sleep(RETRY).await,
+                Attempt::Gone => {}
+            }
+        }
+    }
+
+    fn shared_lock(&self) -> PathBuf {
+        self.root.join(".lock")
     }
 
     /// Where it is kept that netlab made iproute2's folder of namespaces.
@@ -210,15 +251,18 @@ impl LabDir {
     }
 
     /// After the last lab, takes away what labs share: netlab's own folder, and iproute2's if netlab made it.
+    /// The caller holds the shared lock.
     pub fn remove_shared(&self) {
-        let mut labs = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        if labs.any(|entry| entry.path() != self.netns_note()) {
+        let ours = [self.netns_note(), self.shared_lock()];
+        let mut entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        if entries.any(|entry| !ours.contains(&entry.path())) {
             return;
         }
         if fs::remove_file(self.netns_note()).is_ok() {
             netns::remove_folder();
         }
         // Another `up` may have begun in this very moment; then the folder stays.
+        let _ = fs::remove_file(self.shared_lock());
         let _ = fs::remove_dir(&self.root);
     }
 

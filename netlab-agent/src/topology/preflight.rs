@@ -62,16 +62,20 @@ fn missing_capabilities(status: &str) -> Vec<&'static str> {
 
 fn taken(lab: &Lab, place: Place) -> Option<Failure> {
     let name = lab.namespace(place).filter(|name| name_is_taken(name))?;
+    let other_name = match place {
+        Place::Host => "give `[host]` another `namespace`",
+        Place::Node(_) => "rename the node",
+    };
     let failure = match owner(name) {
         Some(other) => {
             Failure::new(Kind::Conflict, format!("the namespace \"{name}\" belongs to the lab \"{other}\""))
-                .hint(format!("take that lab down (`netlab down -l {other}`), or rename the node"))
+                .hint(format!("take that lab down (`netlab down -l {other}`), or {other_name}"))
         }
         None => Failure::new(
             Kind::Conflict,
             format!("there is a namespace \"{name}\" already, and no lab made it"),
         )
-        .hint(format!("rename the node, or delete that namespace: `ip netns delete {name}`")),
+        .hint(format!("{other_name}, or delete that namespace: `ip netns delete {name}`")),
     };
     Some(failure)
 }

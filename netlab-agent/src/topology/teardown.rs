@@ -116,7 +116,6 @@ pub async fn teardown(dir: &LabDir) -> Vec<Problem> {
     }
     if !problems.iter().any(Problem::is_worth_a_retry) {
         problems.extend(dir.remove().err().map(Problem::from));
-        dir.remove_shared();
     }
     problems
 }

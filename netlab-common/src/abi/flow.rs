@@ -67,6 +67,18 @@ pub enum Direction {
     Reply = 1,
 }
 
+impl<const N: usize> Head<N> {
+    /// The number of the hook that translates packets of this direction.
+    #[inline(always)]
+    #[must_use]
+    pub fn hook(&self, direction: Direction) -> u32 {
+        match direction {
+            Direction::Original => self.original_hook,
+            Direction::Reply => self.reply_hook,
+        }
+    }
+}
+
 impl Direction {
     /// The direction of a stored number; anything but zero is a reply.
     #[inline(always)]
@@ -101,10 +113,10 @@ pub struct Head<const N: usize> {
     pub state: u32,
     /// The rule that made the flow: an index into the rule counters.
     pub rule: u32,
-    /// [`Kind`] as a number.
-    pub kind: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// The one [`Hook`](super::hook::Hook), as a number, that translates the opening side's packets.
+    pub original_hook: u32,
+    /// The one hook, as a number, that translates the answers.
+    pub reply_hook: u32,
     /// When the flow was made, in nanoseconds of `CLOCK_MONOTONIC`.
     pub created: u64,
     /// The opening side's packets as they arrive.
@@ -119,8 +131,10 @@ pub mod life {
     pub const FREE: u32 = 0;
     /// The slot holds a flow.
     pub const LIVE: u32 = 1;
-    /// The agent is taking the flow's keys away.
+    /// The flow is over; the opening side may still begin it anew, until the agent has marked it for a while.
     pub const DYING: u32 = 2;
+    /// The agent is taking the flow's keys away.
+    pub const ENDING: u32 = 3;
 }
 
 /// The part of a slot that every packet touches; indexes are [`Direction`]s.
@@ -133,25 +147,4 @@ pub struct Counters {
     pub packets: [u64; 2],
     /// Bytes from the IP header on, as they are on the wire.
     pub bytes: [u64; 2],
-}
-
-/// What a flow does to its packets, and so at which hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Kind {
-    /// Masquerade: the opener's source changes where its packets leave, the answers' destination where
-    /// they arrive.
-    Source = 0,
-    /// Forward: the opener's destination changes where its packets arrive, the answers' source where they
-    /// leave.
-    Destination = 1,
-}
-
-impl Kind {
-    /// The kind of a stored number; anything but zero is [`Kind::Destination`].
-    #[inline(always)]
-    #[must_use]
-    pub fn from_number(number: u32) -> Self {
-        if number == 0 { Kind::Source } else { Kind::Destination }
-    }
 }

@@ -25,6 +25,18 @@ impl Hook {
         matches!(self, Hook::PortIn | Hook::UplinkIn)
     }
 
+    /// The other direction of the same side of the host.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opposite(self) -> Hook {
+        match self {
+            Hook::PortIn => Hook::PortOut,
+            Hook::PortOut => Hook::PortIn,
+            Hook::UplinkIn => Hook::UplinkOut,
+            Hook::UplinkOut => Hook::UplinkIn,
+        }
+    }
+
     /// The name users and other tools see.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -14,14 +14,26 @@ pub const FORWARDS: &str = "NL_FORWARDS";
 pub const MASQUERADES: &str = "NL_MASQUERADES";
 /// Longest-prefix trie from an address to its zone.
 pub const ZONES: &str = "NL_ZONES";
+/// Hash of the interfaces on which nodes' packets arrive at the host's stack.
+pub const INTERFACES: &str = "NL_INTERFACES";
 /// Per-CPU array of rule counters.
 pub const RULE_COUNTERS: &str = "NL_RULES";
 /// Per-CPU array of received and verdict counters.
 pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
 
 /// All maps.
-pub const MAPS: [&str; 9] =
-    [FLOWS, KEYS, FREE_SLOTS, FRESH_SLOT, FORWARDS, MASQUERADES, ZONES, RULE_COUNTERS, VERDICT_COUNTERS];
+pub const MAPS: [&str; 10] = [
+    FLOWS,
+    KEYS,
+    FREE_SLOTS,
+    FRESH_SLOT,
+    FORWARDS,
+    MASQUERADES,
+    ZONES,
+    INTERFACES,
+    RULE_COUNTERS,
+    VERDICT_COUNTERS,
+];
 
 /// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
 pub const TC_PROGRAMS: [&str; 4] = ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up_in", "nl_tc_up_out"];

@@ -76,7 +76,7 @@ verdicts! {
     NoFlow = 5, "no_flow", Passed;
     /// Has a broken IPv4 header, and stays among the nodes.
     MalformedPassed = 6, "malformed_passed", Passed;
-    /// Has a node's source address and would leave untranslated, because no masquerade covers it.
+    /// Comes from a node and would leave untranslated, because no masquerade covers its source.
     PrivateSource = 7, "private_source", Dropped;
     /// Comes from the world to a node's address without a flow.
     Unsolicited = 8, "unsolicited", Dropped;

@@ -5,7 +5,9 @@
 pub mod state;
 pub mod timeout;
 
-use crate::abi::flow::{Direction, FlowRef, Head, Kind, Tuple, life};
+use crate::abi::flow::{Direction, FlowRef, Head, Tuple, life};
+use crate::abi::hook::Hook;
+use crate::net::tcp;
 use crate::packet::Transport;
 use crate::tables::{Claim, Tables};
 
@@ -21,11 +23,11 @@ pub struct Entry<const N: usize> {
 }
 
 impl<const N: usize> Entry<N> {
-    /// What the flow does to its packets.
+    /// Whether this is the hook that translates the packet.
     #[inline(always)]
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::from_number(self.head.kind)
+    pub fn is_translated_at(&self, hook: Hook) -> bool {
+        self.head.hook(self.direction) == hook as u32
     }
 
     /// The tuple the packet bears once it is translated: the inverse of how the other side's arrive.
@@ -57,7 +59,7 @@ pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u
     let Some(reference) = tables.find_key(tuple) else { return Lookup::Miss };
     let Some(head) = tables.read_flow(reference.slot) else { return Lookup::Miss };
     // Another generation: the key outlived its flow, and the slot is another flow's by now.
-    if head.generation != reference.generation || head.life == life::FREE {
+    if head.generation != reference.generation || matches!(head.life, life::FREE | life::ENDING) {
         return Lookup::Miss;
     }
     let entry = Entry { slot: reference.slot, direction: Direction::from_number(reference.direction), head };
@@ -72,11 +74,25 @@ pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u
 /// Whether a packet begins a known flow anew: a SYN of the opening side after the old connection closed
 /// (RFC 6191 reuse of a tuple in TIME-WAIT), or any opening packet after the flow's time was up.
 #[inline(always)]
-pub fn begins_anew<const N: usize>(entry: &Entry<N>, transport: Transport, expired: bool) -> bool {
+pub fn begins_anew<const N: usize, T: Tables<N>>(
+    tables: &T,
+    entry: &Entry<N>,
+    transport: Transport,
+    expired: bool,
+) -> bool {
     matches!(entry.direction, Direction::Original)
-        && entry.head.life == life::LIVE
         && transport.opens()
         && (expired || (matches!(transport, Transport::Tcp(_)) && state::is_closing(entry.head.state)))
+        && (entry.head.life == life::LIVE || tables.revive(entry.slot))
+}
+
+/// Whether a packet shows that its tuple is another connection's by now: somebody answers a SYN, and none
+/// came through this flow since it closed. The flow must not stand in that connection's way.
+#[inline(always)]
+pub fn is_anothers<const N: usize>(entry: &Entry<N>, transport: Transport) -> bool {
+    matches!(entry.direction, Direction::Reply)
+        && matches!(transport, Transport::Tcp(flags) if flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK)
+        && state::is_closing(entry.head.state)
 }
 
 /// A flow to be made.
@@ -84,8 +100,10 @@ pub fn begins_anew<const N: usize>(entry: &Entry<N>, transport: Transport, expir
 pub struct NewFlow<const N: usize> {
     /// The opening packet's tuple as it arrived.
     pub original: Tuple<N>,
-    /// What the flow does.
-    pub kind: Kind,
+    /// The hook that translates the opening side's packets.
+    pub original_hook: Hook,
+    /// The hook that translates the answers.
+    pub reply_hook: Hook,
     /// The rule that wants it.
     pub rule: u32,
     /// State bits of the opening packet.
@@ -114,6 +132,9 @@ pub enum Refusal {
     NoReply,
 }
 
+/// A slot that no table has.
+const NO_SLOT: u32 = u32::MAX;
+
 /// Makes a flow. `reply` gives the reply tuple to try at each attempt, from 0 up to `attempts`.
 ///
 /// The order keeps invariants 1, 3 and 5: the slot is written before any key leads to it; the reply key is
@@ -130,21 +151,39 @@ pub fn create<const N: usize, T: Tables<N>>(
     attempts: u32,
     reply: impl Fn(u32) -> Tuple<N>,
 ) -> Result<Opened<N>, Refusal> {
-    let (slot, generation) = tables.reserve_slot().ok_or(Refusal::Full)?;
     let mut head = Head {
-        generation,
+        generation: 0,
         life: life::LIVE,
         state: new.state,
         rule: new.rule,
-        kind: new.kind as u32,
-        pad: 0,
+        original_hook: new.original_hook as u32,
+        reply_hook: new.reply_hook as u32,
         created: new.now,
         original: new.original,
         reply: reply(0),
     };
-    tables.write_flow(slot, &head, new.now);
+    let reserved = tables.reserve_slot();
+    let (slot, generation) = reserved.unwrap_or((NO_SLOT, 0));
+    head.generation = generation;
     let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
-    let mut claim = tables.claim_key(&head.reply, to);
+    let mut claim = match reserved {
+        Some(_) => {
+            tables.write_flow(slot, &head, new.now);
+            tables.claim_key(&head.reply, to)
+        }
+        None => Claim::Full,
+    };
+    if claim != Claim::Won
+        && let Some(opened) = join(tables, new, &head.reply)
+    {
+        if reserved.is_some() {
+            tables.release_slot(slot);
+        }
+        return Ok(opened);
+    }
+    if reserved.is_none() {
+        return Err(Refusal::Full);
+    }
     let mut attempt = 1;
     while claim == Claim::Taken && attempt < attempts {
         head.reply = reply(attempt);
@@ -171,5 +210,17 @@ pub fn create<const N: usize, T: Tables<N>>(
     match lookup(tables, &new.original, new.now) {
         Lookup::Live(entry) => Ok(Opened { entry, fresh: false }),
         Lookup::Expired(_) | Lookup::Miss => Err(refusal),
+    }
+}
+
+/// The very flow that is to be made, when another CPU is at it: that one has its first reply key already,
+/// though its original key may be still to come.
+#[inline(always)]
+fn join<const N: usize, T: Tables<N>>(tables: &T, new: &NewFlow<N>, first: &Tuple<N>) -> Option<Opened<N>> {
+    match lookup(tables, first, new.now) {
+        Lookup::Live(found) if found.head.original == new.original => {
+            Some(Opened { entry: Entry { direction: Direction::Original, ..found }, fresh: false })
+        }
+        _ => None,
     }
 }

@@ -15,6 +15,8 @@ pub const ESTABLISHED: u32 = 1 << 2;
 pub const FIN_ORIGINAL: u32 = 1 << 3;
 /// TCP: the answering side has no more data.
 pub const FIN_REPLY: u32 = 1 << 4;
+/// Both sides' ends.
+pub const FINS: u32 = FIN_ORIGINAL | FIN_REPLY;
 /// TCP: one side ended the connection at once.
 pub const RESET: u32 = 1 << 5;
 
@@ -23,6 +25,15 @@ pub const RESET: u32 = 1 << 5;
 #[must_use]
 pub const fn initial() -> u32 {
     0
+}
+
+/// Whether a packet shows that the connection lives on after a reset, which then was a forgery or out of its
+/// window.
+#[inline(always)]
+#[must_use]
+pub fn outlives_reset(state: u32, transport: Transport) -> bool {
+    state & RESET != 0
+        && matches!(transport, Transport::Tcp(flags) if flags & (tcp::SYN | tcp::RST | tcp::ACK) == tcp::ACK)
 }
 
 /// The bits that a packet adds.
@@ -60,8 +71,7 @@ pub fn advance(state: u32, direction: Direction, transport: Transport) -> u32 {
 #[inline(always)]
 #[must_use]
 pub const fn is_closing(state: u32) -> bool {
-    let both = FIN_ORIGINAL | FIN_REPLY;
-    state & RESET != 0 || state & both == both
+    state & RESET != 0 || state & FINS == FINS
 }
 
 /// The state's name for users, in conntrack's words.
@@ -74,7 +84,7 @@ pub const fn name(protocol: u8, state: u32) -> &'static str {
         "CLOSE"
     } else if is_closing(state) {
         "TIME_WAIT"
-    } else if state & (FIN_ORIGINAL | FIN_REPLY) != 0 {
+    } else if state & FINS != 0 {
         "FIN_WAIT"
     } else if state & ESTABLISHED != 0 {
         "ESTABLISHED"

@@ -2,7 +2,8 @@
 
 pub mod port;
 
-use crate::abi::flow::{Kind, Tuple};
+use crate::abi::flow::Tuple;
+use crate::abi::hook::Hook;
 use crate::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
 use crate::conntrack::{NewFlow, Opened, Refusal, create, state};
 use crate::packet::{Headers, Transport};
@@ -32,7 +33,7 @@ pub fn forward_for<const N: usize, T: Tables<N>>(
     tables.forward(&key)
 }
 
-/// Makes the flow of a packet that meets a forward.
+/// Makes the flow of a packet that meets a forward at this hook.
 ///
 /// The client's port is kept where it is free. It is taken when the same client port already talks to the
 /// same target by another of the host's ports; then the target sees another port of the client's.
@@ -43,12 +44,15 @@ pub fn forward_for<const N: usize, T: Tables<N>>(
 pub fn open_forward<const N: usize, T: Tables<N>, E: Env>(
     tables: &T,
     env: &E,
+    hook: Hook,
     original: Tuple<N>,
     target: ForwardTarget<N>,
 ) -> Result<Opened<N>, Refusal> {
     let new = NewFlow {
         original,
-        kind: Kind::Destination,
+        original_hook: hook,
+        // The answers leave where the opener came from.
+        reply_hook: hook.opposite(),
         rule: target.rule,
         state: state::initial(),
         now: env.now(),
@@ -75,8 +79,14 @@ pub fn open_masquerade<const N: usize, T: Tables<N>, E: Env>(
     original: Tuple<N>,
     target: MasqueradeTarget<N>,
 ) -> Result<Opened<N>, Refusal> {
-    let new =
-        NewFlow { original, kind: Kind::Source, rule: target.rule, state: state::initial(), now: env.now() };
+    let new = NewFlow {
+        original,
+        original_hook: Hook::UplinkOut,
+        reply_hook: Hook::UplinkIn,
+        rule: target.rule,
+        state: state::initial(),
+        now: env.now(),
+    };
     create(tables, &new, port::ATTEMPTS, |attempt| Tuple {
         src: original.dst,
         dst: target.address,

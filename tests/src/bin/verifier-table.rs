@@ -7,7 +7,7 @@ use netlab_agent::datapath::object::{self, Sizes};
 use netlab_common::abi::names;
 
 fn main() -> anyhow::Result<()> {
-    let sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, rules: 8 };
+    let sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, interfaces: 8, rules: 8 };
     let mut object = object::load(&sizes).context("the object does not load")?;
     for name in names::TC_PROGRAMS {
         let program: &mut SchedClassifier =

@@ -1,0 +1,126 @@
+//! Random packets over few addresses and ports, so that they meet each other's flows; the same for the same
+//! seed.
+
+use netlab_common::abi::hook::Hook;
+use netlab_common::abi::verdict::Disposition;
+use netlab_common::net::protocol::{TCP, UDP};
+
+use crate::host::Host;
+use crate::packet::{Packet, answer, icmp_message, other, ping, pong, tcp, udp};
+use crate::progrun::Case;
+use crate::rules::Rules;
+
+const ADDRESSES: [&str; 7] =
+    ["10.10.0.10", "10.10.0.20", "10.10.0.30", "10.10.0.1", "192.168.0.108", "8.8.8.8", "172.16.0.1"];
+const PORTS: [u16; 5] = [53, 3000, 5555, 8000, 40_000];
+
+/// A case of `count` packets. One in three answers what a packet before it
+/// became, mostly where an answer would come along.
+#[must_use]
+pub fn case(seed: u64, count: usize) -> Case {
+    let mut dice = Dice(seed);
+    let host = Host::new(&rules());
+    let mut left: Vec<(Hook, Vec<u8>)> = vec![];
+    let mut case = Case::new(format!("{count} random packets of seed {seed:#x}"), rules());
+    for _ in 0..count {
+        let (hook, frame) = if !left.is_empty() && dice.one_in(3) {
+            let (hook, became) = dice.pick(&left);
+            let at = if dice.one_in(3) { *dice.pick(&Hook::ALL) } else { opposite(*hook) };
+            (at, answer(became))
+        } else {
+            (*dice.pick(&Hook::ALL), frame(&mut dice))
+        };
+        let (verdict, became) = host.run(hook, &frame);
+        if verdict.disposition() == Disposition::Forwarded {
+            left.push((hook, became));
+        }
+        case = case.agrees(hook, frame);
+    }
+    case
+}
+
+/// Where the answers pass to what passes here.
+fn opposite(hook: Hook) -> Hook {
+    match hook {
+        Hook::PortIn => Hook::PortOut,
+        Hook::PortOut => Hook::PortIn,
+        Hook::UplinkIn => Hook::UplinkOut,
+        Hook::UplinkOut => Hook::UplinkIn,
+    }
+}
+
+/// Forwards lead to two servers each reached by one port, so that no port of a client's is ever in the way:
+/// what would be chosen in its place is random in the kernel.
+fn rules() -> Rules {
+    Rules::masquerading()
+        .forward(TCP, "192.168.0.108:8000", "10.10.0.10:8001")
+        .forward(TCP, "10.10.0.1:3000", "10.10.0.20:3001")
+        .forward(UDP, "192.168.0.108:53", "10.10.0.10:5353")
+        .room(512)
+}
+
+fn frame(dice: &mut Dice) -> Vec<u8> {
+    let mut packet = packet(dice);
+    if dice.one_in(8) {
+        packet = packet.options(1 + dice.below(10));
+    }
+    if dice.one_in(8) {
+        packet = packet.fragment(dice.below(100) as u16, dice.one_in(2));
+    }
+    if dice.one_in(4) {
+        packet = packet.padded(60);
+    }
+    let mut frame = packet.frame();
+    if dice.one_in(6) {
+        // Anywhere behind the Ethernet header, often in the headers.
+        let at = 14 + dice.below(30.min(frame.len() - 14));
+        frame[at] = dice.next() as u8;
+    }
+    if dice.one_in(12) {
+        // Not into the IPv4 header: TC takes no such frame, and the table has them for XDP.
+        frame.truncate(34 + dice.below(frame.len() - 34));
+    }
+    frame
+}
+
+fn packet(dice: &mut Dice) -> Packet {
+    let (from, to) = (*dice.pick(&ADDRESSES), *dice.pick(&ADDRESSES));
+    let ports = (*dice.pick(&PORTS), *dice.pick(&PORTS));
+    let (source, target) = (format!("{from}:{}", ports.0), format!("{to}:{}", ports.1));
+    let data: Vec<u8> = (0..dice.below(40)).map(|_| dice.next() as u8).collect();
+    let packet = match dice.below(10) {
+        0..4 => tcp(&source, &target).flags(*dice.pick(&[0x02, 0x02, 0x02, 0x12, 0x10, 0x11, 0x04, 0x14])),
+        4..7 if dice.one_in(5) => udp(&source, &target).unsealed(),
+        4..7 => udp(&source, &target),
+        7 => ping(from, to, ports.0),
+        8 => pong(from, to, ports.0),
+        _ if dice.one_in(2) => icmp_message(from, to, dice.next() as u8),
+        _ => other(from, to, dice.next() as u8),
+    };
+    packet.payload(&data)
+}
+
+/// Numbers by splitmix64: nothing but the seed decides them.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    fn one_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}

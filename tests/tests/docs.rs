@@ -1,0 +1,73 @@
+//! The tables of docs/datapath.md that repeat the code say the same as the code.
+
+use std::fs;
+
+use netlab_common::abi::hook::Hook;
+use netlab_common::abi::names;
+use netlab_common::abi::verdict::Verdict;
+use netlab_common::conntrack::timeout;
+use netlab_tests::machine::workspace;
+
+/// The rows of the first table below a heading, without its head: their cells.
+fn rows(heading: &str) -> Vec<Vec<String>> {
+    let path = workspace().join("docs/datapath.md");
+    let text = fs::read_to_string(path).expect("the document is in the repository");
+    let lines = text.lines().skip_while(|line| *line != heading).skip_while(|line| !line.starts_with("|--"));
+    lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+fn first_cells(heading: &str) -> Vec<String> {
+    rows(heading).into_iter().map(|cells| cells[0].clone()).collect()
+}
+
+#[test]
+fn the_verdict_table_is_the_enum() {
+    let wanted: Vec<Vec<String>> = Verdict::ALL
+        .iter()
+        .map(|verdict| {
+            let name = format!("`{}`", verdict.name());
+            vec![name, verdict.disposition().name().to_owned(), verdict.explain().trim().to_owned()]
+        })
+        .collect();
+    let lines = |rows: &[Vec<String>]| {
+        rows.iter().map(|cells| format!("| {} |", cells.join(" | "))).collect::<Vec<_>>().join("\n")
+    };
+    let found = rows("## Verdicts");
+    assert_eq!(found, wanted, "docs/datapath.md wants this table:\n{}", lines(&wanted));
+}
+
+#[test]
+fn the_map_table_names_every_map() {
+    assert_eq!(first_cells("## Maps"), names::MAPS.map(|name| format!("`{name}`")));
+}
+
+#[test]
+fn the_hook_table_names_every_hook_and_its_program() {
+    let found: Vec<(String, String)> =
+        rows("## Hooks").into_iter().map(|cells| (cells[0].clone(), cells[1].clone())).collect();
+    let wanted = Hook::ALL
+        .map(|hook| (format!("`{}`", hook.name()), format!("`{}`", names::TC_PROGRAMS[hook as usize])));
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn the_timeout_table_has_the_timeouts() {
+    let seconds: Vec<u64> = rows("## A flow's life")
+        .into_iter()
+        .map(|cells| cells[1].trim_end_matches(" s").replace(',', "").parse().expect("seconds"))
+        .collect();
+    let wanted = [
+        timeout::TCP_ESTABLISHED,
+        timeout::TCP_TRANSITORY,
+        timeout::TCP_CLOSED,
+        timeout::TCP_RESET,
+        timeout::UDP_REPLIED,
+        timeout::UDP_UNREPLIED,
+        timeout::ICMP,
+    ];
+    assert_eq!(seconds, wanted.map(|nanoseconds| nanoseconds / 1_000_000_000));
+}

@@ -1,0 +1,116 @@
+//! The eBPF object without any traffic: it has every map and program that the agent will ask for, of the right
+//! type and size, under a licence the kernel's helpers are open to, and the verifier takes all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::Ebpf;
+use aya::maps::{Map, MapData};
+use aya::programs::{Program, ProgramType};
+use netlab_agent::datapath::object::{self, Sizes};
+use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
+use netlab_common::abi::names;
+use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
+use netlab_common::abi::verdict::{COUNTERS, Count};
+use netlab_tests::need::need_root;
+
+const SIZES: Sizes = Sizes { flows: 16, forwards: 3, masquerades: 5, zones: 7, interfaces: 6, rules: 9 };
+
+/// A prefix's length stands before its address in the key of a trie.
+const PREFIX: usize = size_of::<u32>() + size_of::<[u8; 4]>();
+
+/// Loads, or says that the test cannot run.
+fn loaded() -> Option<Ebpf> {
+    need_root().then(|| object::load(&SIZES).expect("the object loads"))
+}
+
+/// What a map must be.
+struct Expected {
+    name: &'static str,
+    data: fn(&Map) -> Option<&MapData>,
+    key: usize,
+    value: usize,
+    entries: u32,
+}
+
+macro_rules! is {
+    ($kind:ident) => {
+        |map| if let Map::$kind(data) = map { Some(data) } else { None }
+    };
+}
+
+fn expected() -> [Expected; 10] {
+    let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
+    let index = size_of::<u32>();
+    [
+        row(names::FLOWS, is!(Array), index, size_of::<Flow<4>>(), SIZES.flows),
+        row(names::KEYS, is!(HashMap), size_of::<Tuple<4>>(), size_of::<FlowRef>(), 2 * SIZES.flows),
+        row(names::FREE_SLOTS, is!(Queue), 0, size_of::<u32>(), SIZES.flows),
+        row(names::FRESH_SLOT, is!(Array), index, size_of::<u64>(), 1),
+        row(
+            names::FORWARDS,
+            is!(HashMap),
+            size_of::<ForwardKey<4>>(),
+            size_of::<ForwardTarget<4>>(),
+            SIZES.forwards,
+        ),
+        row(names::MASQUERADES, is!(LpmTrie), PREFIX, size_of::<MasqueradeTarget<4>>(), SIZES.masquerades),
+        row(names::ZONES, is!(LpmTrie), PREFIX, size_of::<u32>(), SIZES.zones),
+        row(names::INTERFACES, is!(HashMap), index, size_of::<u32>(), SIZES.interfaces),
+        row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
+        row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
+    ]
+}
+
+#[test]
+fn every_map_has_the_type_and_the_sizes_that_both_sides_use() {
+    let Some(object) = loaded() else { return };
+    for Expected { name, data, key, value, entries } in expected() {
+        let map = object.map(name).unwrap_or_else(|| panic!("no map {name}"));
+        let data = data(map).unwrap_or_else(|| panic!("{name} is of another type"));
+        let info = data.info().unwrap();
+        let found = (info.key_size() as usize, info.value_size() as usize, info.max_entries());
+        assert_eq!(found, (key, value, entries), "key, value and entries of {name}");
+    }
+}
+
+#[test]
+fn the_object_has_the_named_maps_and_no_others() {
+    let rows: BTreeSet<&str> = expected().iter().map(|row| row.name).collect();
+    assert_eq!(rows, BTreeSet::from(names::MAPS), "the table above covers every named map");
+    let Some(object) = loaded() else { return };
+    let found: BTreeSet<&str> =
+        object.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
+    assert_eq!(found, rows);
+}
+
+#[test]
+fn the_object_has_the_named_programs_and_no_others() {
+    let Some(object) = loaded() else { return };
+    let found: BTreeMap<_, _> =
+        object.programs().map(|(name, program)| (name, program.prog_type())).collect();
+    let tc = names::TC_PROGRAMS.map(|name| (name, ProgramType::SchedClassifier));
+    let xdp = names::XDP_PROGRAMS.map(|name| (name, ProgramType::Xdp));
+    assert_eq!(found, tc.into_iter().chain(xdp).collect());
+}
+
+#[test]
+fn the_kernel_keeps_every_name_whole() {
+    for name in [&names::MAPS[..], &names::TC_PROGRAMS, &names::XDP_PROGRAMS].concat() {
+        assert!(name.len() <= 15, "{name} is cut off in the kernel's own lists");
+    }
+}
+
+#[test]
+fn the_verifier_takes_every_program_and_the_kernel_its_licence() {
+    let Some(mut object) = loaded() else { return };
+    for (name, program) in object.programs_mut() {
+        let taken = match program {
+            Program::SchedClassifier(program) => program.load(),
+            Program::Xdp(program) => program.load(),
+            other => panic!("{name} is of type {:?}", other.prog_type()),
+        };
+        taken.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        // The kernel's own judgement of the licence, without which the helpers that rewrite are closed.
+        assert_eq!(program.info().unwrap().gpl_compatible(), Some(true), "{name}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Random packets: over few addresses and ports, so that they meet rules and each other's flows, well-formed
+//! or with anything wrong.
+
+use netlab_common::abi::hook::Hook;
+use netlab_common::net::protocol::{TCP, UDP};
+use netlab_tests::packet::{Packet, icmp_message, other, ping, pong, tcp, udp};
+use netlab_tests::rules::Rules;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// Nodes, the host's two addresses, and the world.
+const ADDRESSES: [&str; 8] = [
+    "10.10.0.10",
+    "10.10.0.20",
+    "10.10.255.254",
+    "10.10.0.1",
+    "192.168.0.108",
+    "8.8.8.8",
+    "8.8.4.4",
+    "10.11.0.1",
+];
+const PORTS: [u16; 8] = [0, 53, 80, 3000, 5555, 8000, 40_000, u16::MAX];
+
+/// So many cases, or as many as `PROPTEST_CASES` asks for if that is more; failures are printed, not kept in
+/// files.
+pub fn config(cases: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: cases.max(asked.cases), failure_persistence: None, ..asked }
+}
+
+/// A masquerade with a range of four ports (rule 0), forwards of both protocols (1 to 4), and little room.
+pub fn rules() -> Rules {
+    Rules::none()
+        .masquerade("10.10.0.0/16", "192.168.0.108", 40_000..=40_003)
+        .forward(TCP, "192.168.0.108:8000", "10.10.0.10:8000")
+        .forward(TCP, "192.168.0.108:3000", "10.10.0.10:8000")
+        .forward(TCP, "0.0.0.0:80", "10.10.0.20:80")
+        .forward(UDP, "192.168.0.108:53", "10.10.0.20:53")
+        .room(48)
+}
+
+pub fn hook() -> impl Strategy<Value = Hook> {
+    select(&Hook::ALL[..])
+}
+
+/// A transport between two ends, chosen by a number.
+fn between(from: &str, to: &str, ports: (u16, u16), choice: usize, flags: u8) -> Packet {
+    let (source, target) = (format!("{from}:{}", ports.0), format!("{to}:{}", ports.1));
+    match choice {
+        0 => tcp(&source, &target).syn(),
+        1 => tcp(&source, &target).flags(flags),
+        2 => udp(&source, &target),
+        3 => udp(&source, &target).unsealed(),
+        4 => ping(from, to, ports.0),
+        5 => pong(from, to, ports.0),
+        6 => icmp_message(from, to, flags),
+        _ => other(from, to, flags),
+    }
+}
+
+/// A well-formed packet of any kind.
+pub fn packet() -> impl Strategy<Value = Packet> {
+    let ends = (select(&ADDRESSES[..]), select(&ADDRESSES[..]), select(&PORTS[..]), select(&PORTS[..]));
+    let shape = (0usize..=10, prop::bool::weighted(0.1), any::<u16>(), any::<bool>());
+    (ends, 0usize..8, any::<u8>(), prop::collection::vec(any::<u8>(), 0..64), shape).prop_map(
+        |((from, to, sport, dport), choice, flags, data, (words, is_piece, offset, padded))| {
+            let mut packet = between(from, to, (sport, dport), choice, flags).payload(&data);
+            if words > 7 {
+                packet = packet.options(words);
+            }
+            if is_piece {
+                packet = packet.fragment(offset & 0x1fff, true);
+            }
+            if padded { packet.padded(60) } else { packet }
+        },
+    )
+}
+
+/// A packet of a kind that may open a flow, from one end to the other, with ports and data of any value.
+pub fn opener(from: &'static str, to: &'static str) -> impl Strategy<Value = Packet> {
+    let data = prop::collection::vec(any::<u8>(), 0..64);
+    (select(&[0usize, 2, 3, 4][..]), any::<(u16, u16)>(), data, 0usize..=10).prop_map(
+        move |(choice, ports, data, words)| between(from, to, ports, choice, 0).payload(&data).options(words),
+    )
+}
+
+/// Any frame at all: noise, noise that says it is IPv4, a packet with a byte changed, or one cut short.
+pub fn frame() -> impl Strategy<Value = Vec<u8>> {
+    let noise = || prop::collection::vec(any::<u8>(), 0..120);
+    let ipv4ish = noise().prop_map(|mut bytes| {
+        let start = [0x08, 0x00, 0x45];
+        if bytes.len() >= 12 + start.len() {
+            bytes[12..12 + start.len()].copy_from_slice(&start);
+        }
+        bytes
+    });
+    let changed = (packet(), any::<Index>(), any::<u8>()).prop_map(|(packet, at, byte)| {
+        let mut frame = packet.frame();
+        let at = at.index(frame.len());
+        frame[at] = byte;
+        frame
+    });
+    let cut = (packet(), any::<Index>()).prop_map(|(packet, at)| {
+        let frame = packet.frame();
+        frame[..at.index(frame.len() + 1)].to_vec()
+    });
+    prop_oneof![1 => noise(), 2 => ipv4ish, 3 => changed, 2 => cut, 6 => packet().prop_map(|whole| whole.frame())]
+}

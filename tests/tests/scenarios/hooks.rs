@@ -1,0 +1,93 @@
+//! What is no flow's, at each hook: fragments, protocols without ports, unasked echo replies, frames that
+//! cannot be read, and senders who are not who they say.
+
+use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
+use netlab_common::abi::verdict::Verdict::{
+    self, Fragment, Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Unsolicited,
+    Unsupported,
+};
+use netlab_tests::cases::{EARTH, EARTH_5555, HOST, NEPTUNE_5555, WORLD, WORLD_80, WORLD_7777};
+use netlab_tests::host::Host;
+use netlab_tests::packet::{Packet, not_ipv4, other, ping, pong, tcp, udp};
+use netlab_tests::rules::Rules;
+
+/// A node's packet at each hook, in their order.
+#[track_caller]
+fn assert_verdicts(packet: &Packet, verdicts: [Verdict; 4]) {
+    let host = Host::new(&Rules::masquerading());
+    for (hook, verdict) in Hook::ALL.into_iter().zip(verdicts) {
+        host.leaves(hook, &packet.frame(), verdict);
+    }
+}
+
+#[test]
+fn fragments_stay_among_the_nodes() {
+    for (offset, more) in [(0, true), (100, true), (200, false)] {
+        let piece = udp(EARTH_5555, WORLD_80).fragment(offset, more);
+        assert_verdicts(&piece, [NoRule, NoRule, SpoofedSource, Fragment]);
+        assert_verdicts(&piece.from(WORLD).to(EARTH), [NoRule, NoRule, Unsolicited, NoRule]);
+    }
+}
+
+#[test]
+fn protocols_without_ports_stay_among_the_nodes() {
+    let packet = other(EARTH, WORLD, 132);
+    assert_verdicts(&packet, [NoRule, NoRule, SpoofedSource, Unsupported]);
+    assert_verdicts(&packet.clone().from(WORLD).to(EARTH), [NoRule, NoRule, Unsolicited, NoRule]);
+    assert_verdicts(&packet.from(WORLD).to(HOST), [NoRule; 4]);
+}
+
+#[test]
+fn an_echo_reply_that_nobody_asked_for_stays_among_the_nodes() {
+    assert_verdicts(&pong(EARTH, WORLD, 1), [NoRule, NoRule, SpoofedSource, PrivateSource]);
+    assert_verdicts(&pong(WORLD, EARTH, 1), [NoRule, NoRule, Unsolicited, NoRule]);
+    assert_verdicts(&pong(WORLD, HOST, 1), [NoRule; 4]);
+}
+
+#[test]
+fn what_cannot_be_read_stays_among_the_nodes() {
+    let packet = tcp(EARTH_5555, WORLD_80).syn();
+    let kinds = [
+        packet.clone().patch(14, &[0x65]),
+        packet.clone().patch(14, &[0x44]),
+        packet.clone().patch(16, &[0xff, 0xff]),
+        packet.clone().patch(16, &[0, 0]),
+        packet.clone().cut(14),
+        packet.clone().cut(33),
+        packet.clone().patch(16, &[0, 39]).cut(53),
+        ping(EARTH, WORLD, 1).patch(16, &[0, 27]).cut(41),
+    ];
+    for kind in kinds {
+        assert_verdicts(&kind, [MalformedPassed, MalformedPassed, Malformed, Malformed]);
+    }
+}
+
+#[test]
+fn what_is_not_ipv4_passes() {
+    let host = Host::new(&Rules::masquerading());
+    for hook in Hook::ALL {
+        host.leaves(hook, &not_ipv4([0x08, 0x06]), NotIpv4);
+        host.leaves(hook, &[0; 13], NotIpv4);
+        host.leaves(hook, &[], NotIpv4);
+    }
+}
+
+#[test]
+fn the_world_does_not_reach_nodes_unasked_nor_play_one() {
+    let host = Host::new(&Rules::masquerading());
+    for packet in [tcp(WORLD_7777, EARTH_5555).syn(), udp(WORLD_7777, EARTH_5555), ping(WORLD, EARTH, 1)] {
+        host.leaves(UplinkIn, &packet.frame(), Unsolicited);
+        host.leaves(UplinkIn, &packet.clone().from(NEPTUNE_5555).frame(), SpoofedSource);
+        host.leaves(UplinkIn, &packet.from(NEPTUNE_5555).to(HOST).frame(), SpoofedSource);
+    }
+}
+
+#[test]
+fn without_a_masquerade_no_node_is_heard_outside() {
+    let host = Host::new(&Rules::none());
+    for packet in [tcp(EARTH_5555, WORLD_80).syn(), udp(EARTH_5555, WORLD_80), ping(EARTH, WORLD, 1)] {
+        host.leaves(PortIn, &packet.frame(), NoRule);
+        host.leaves(PortOut, &packet.frame(), NoRule);
+        host.leaves(UplinkOut, &packet.frame(), PrivateSource);
+    }
+}

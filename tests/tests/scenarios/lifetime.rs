@@ -1,0 +1,180 @@
+//! Each state's time: one tick before it is up the flow serves, and then it does not, until it begins anew.
+
+use std::time::Duration;
+
+use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
+use netlab_common::abi::verdict::Verdict::{self, FlowEnding, NoRule, NotSyn};
+use netlab_common::conntrack::{state, timeout};
+use netlab_common::tables::Tables as _;
+use netlab_tests::cases::{EARTH, EARTH_5555, HOST, HOST_5555, WORLD, WORLD_80};
+use netlab_tests::host::{Host, Moves};
+use netlab_tests::packet::{Packet, ping, pong, tcp, udp};
+use netlab_tests::rules::Rules;
+
+const TICK: Duration = Duration::from_nanos(1);
+
+/// A flow brought into some state by its packets.
+fn after(packets: &[(Hook, Packet)]) -> Host {
+    let host = Host::new(&Rules::masquerading());
+    for (hook, packet) in packets {
+        let (verdict, _) = host.run(*hook, &packet.frame());
+        assert!(matches!(verdict, Verdict::Created | Verdict::Established), "{}", verdict.name());
+    }
+    host
+}
+
+/// The answer serves up to the last tick, and not from then on.
+#[track_caller]
+fn assert_lives_for(packets: &[(Hook, Packet)], nanoseconds: u64, answer: &Packet) {
+    let time = Duration::from_nanos(nanoseconds);
+    let host = after(packets);
+    host.wait(time - TICK);
+    host.step(UplinkIn, &answer.frame(), Moves::back(0));
+
+    let host = after(packets);
+    host.wait(time);
+    host.leaves(UplinkIn, &answer.frame(), NoRule);
+}
+
+fn request() -> Packet {
+    tcp(EARTH_5555, WORLD_80)
+}
+
+fn reply() -> Packet {
+    tcp(WORLD_80, HOST_5555)
+}
+
+fn established() -> Vec<(Hook, Packet)> {
+    vec![(UplinkOut, request().syn()), (UplinkIn, reply().syn_ack()), (UplinkOut, request().ack())]
+}
+
+#[test]
+fn udp_lives_longer_once_it_is_answered() {
+    let (question, answer) = (udp(EARTH_5555, WORLD_80), udp(WORLD_80, HOST_5555));
+    let asked = (UplinkOut, question);
+    assert_lives_for(std::slice::from_ref(&asked), timeout::UDP_UNREPLIED, &answer);
+    assert_lives_for(&[asked, (UplinkIn, answer.clone())], timeout::UDP_REPLIED, &answer);
+}
+
+#[test]
+fn an_echo_lives_for_a_minute() {
+    assert_lives_for(&[(UplinkOut, ping(EARTH, WORLD, 1))], timeout::ICMP, &pong(WORLD, HOST, 1));
+}
+
+#[test]
+fn tcp_lives_long_only_while_it_is_established() {
+    let mut packets = established();
+    let data = reply().ack();
+    assert_lives_for(&packets[..1], timeout::TCP_TRANSITORY, &data);
+    assert_lives_for(&packets[..2], timeout::TCP_TRANSITORY, &data);
+    assert_lives_for(&packets, timeout::TCP_ESTABLISHED, &data);
+    packets.push((UplinkOut, request().fin()));
+    assert_lives_for(&packets, timeout::TCP_ESTABLISHED, &data);
+    packets.push((UplinkIn, reply().fin()));
+    assert_lives_for(&packets, timeout::TCP_CLOSED, &data);
+}
+
+#[test]
+fn tcp_lives_shortly_after_a_reset_of_either_side() {
+    for end in [(UplinkOut, request().rst()), (UplinkIn, reply().rst())] {
+        let packets = [established(), vec![end]].concat();
+        assert_lives_for(&packets, timeout::TCP_RESET, &reply().ack());
+    }
+}
+
+#[test]
+fn each_packet_starts_the_time_again() {
+    let host = after(&[(UplinkOut, ping(EARTH, WORLD, 1))]);
+    for _ in 0..10 {
+        host.wait(Duration::from_nanos(timeout::ICMP) - TICK);
+        host.step(UplinkOut, &ping(EARTH, WORLD, 1).frame(), Moves::onward(0));
+    }
+}
+
+#[test]
+fn an_expired_udp_flow_begins_anew_in_its_place() {
+    let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80)), (UplinkIn, udp(WORLD_80, HOST_5555))]);
+    host.wait(Duration::from_nanos(timeout::UDP_REPLIED));
+    let became = host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::anew(0));
+    assert_eq!(became, udp(HOST_5555, WORLD_80).frame());
+    // As a new flow it is unanswered again, and lives accordingly.
+    host.wait(Duration::from_nanos(timeout::UDP_UNREPLIED));
+    host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+}
+
+#[test]
+fn an_expired_tcp_flow_begins_anew_by_a_syn_only() {
+    let host = after(&established());
+    host.wait(Duration::from_nanos(timeout::TCP_ESTABLISHED));
+    host.leaves(UplinkOut, &request().ack().frame(), NotSyn);
+    host.leaves(UplinkIn, &reply().ack().frame(), NoRule);
+    host.step(UplinkOut, &request().syn().frame(), Moves::anew(0));
+    assert_eq!(host.tables.live()[0].head.state, state::initial());
+}
+
+#[test]
+fn a_syn_after_both_fins_begins_anew() {
+    let packets = [established(), vec![(UplinkOut, request().fin()), (UplinkIn, reply().fin())]].concat();
+    let host = after(&packets);
+    // The last acknowledgement is still the old connection's.
+    host.step(UplinkOut, &request().ack().frame(), Moves::onward(0));
+    host.step(UplinkOut, &request().syn().frame(), Moves::anew(0));
+    assert_eq!(host.tables.live()[0].head.state, state::initial());
+    host.step(UplinkIn, &reply().syn_ack().frame(), Moves::back(0));
+}
+
+#[test]
+fn a_syn_after_a_reset_begins_anew() {
+    let host = after(&[established(), vec![(UplinkIn, reply().rst())]].concat());
+    host.step(UplinkOut, &request().syn().frame(), Moves::anew(0));
+}
+
+#[test]
+fn a_syn_within_a_connection_does_not_begin_it_anew() {
+    let host = after(&established());
+    host.step(UplinkOut, &request().syn().frame(), Moves::onward(0));
+    assert!(host.tables.live()[0].head.state & state::ESTABLISHED != 0);
+}
+
+#[test]
+fn a_flow_being_taken_away_refuses_its_packets_until_its_keys_are_gone() {
+    let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80))]);
+    host.end_flows();
+    for _ in 0..10 {
+        host.leaves(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), FlowEnding);
+    }
+    host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+}
+
+#[test]
+fn a_flow_marked_as_dying_is_begun_anew_by_its_opener() {
+    let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80))]);
+    host.tables.retire(0);
+    host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+    host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::anew(0));
+    host.step(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), Moves::back(0));
+}
+
+#[test]
+fn a_reset_that_the_connection_outlives_counts_no_more() {
+    let host = after(&[established(), vec![(UplinkIn, reply().rst())]].concat());
+    assert!(state::is_closing(host.tables.live()[0].head.state));
+    host.step(UplinkOut, &request().ack().frame(), Moves::onward(0));
+    assert!(!state::is_closing(host.tables.live()[0].head.state));
+    host.wait(Duration::from_nanos(timeout::TCP_RESET));
+    host.step(UplinkIn, &reply().ack().frame(), Moves::back(0));
+}
+
+/// A closed flow's reply tuple may be another connection's by now, one that does not pass the NAT: the host's
+/// own, or one between nodes that meet without a forward.
+#[test]
+fn a_closed_flow_makes_way_for_a_connection_of_others_on_its_tuple() {
+    for end in
+        [vec![(UplinkIn, reply().rst())], vec![(UplinkOut, request().fin()), (UplinkIn, reply().fin())]]
+    {
+        let host = after(&[established(), end].concat());
+        // The host itself has connected from the same port, and this is the answer.
+        host.leaves(UplinkIn, &reply().syn_ack().frame(), NoRule);
+        host.leaves(UplinkIn, &reply().ack().frame(), NoRule);
+    }
+}

@@ -1,0 +1,94 @@
+//! Regressions: what once went wrong, each told by the test that found it.
+
+use std::cell::Cell;
+
+use netlab_common::abi::hook::Hook::{PortIn, UplinkIn, UplinkOut};
+use netlab_common::abi::verdict::Verdict::{self, Malformed, MalformedPassed, SpoofedSource};
+use netlab_common::fake::BufPacket;
+use netlab_common::net::protocol::TCP;
+use netlab_tests::cases::{EARTH_5555, EARTH_8000, HOST, HOST_5555, NEPTUNE_5555, WORLD_80};
+use netlab_tests::host::{Host, Moves};
+use netlab_tests::packet::{tcp, tuple, udp};
+use netlab_tests::rules::Rules;
+
+use crate::creation::Meddled;
+
+/// The uplink's guard also sees packets that bear a known flow's tuple.
+#[test]
+fn the_world_does_not_play_a_node_by_the_tuple_of_its_flow() {
+    let host = Host::new(&Rules::masquerading());
+    let packet = udp(EARTH_5555, WORLD_80).frame();
+    host.step(UplinkOut, &packet, Moves::created(0));
+    host.leaves(UplinkIn, &packet, SpoofedSource);
+}
+
+/// As above, and here the packet goes on to a node: neptune takes it for earth's answer.
+#[test]
+fn the_world_does_not_answer_a_node_in_the_name_of_another() {
+    let host = Host::new(&Rules::none().forward(TCP, "192.168.0.108:3000", EARTH_8000));
+    host.step(PortIn, &tcp(NEPTUNE_5555, "192.168.0.108:3000").syn().frame(), Moves::created(0));
+    host.leaves(UplinkIn, &tcp(EARTH_8000, NEPTUNE_5555).syn_ack().frame(), SpoofedSource);
+}
+
+/// The opening packet of a node's forwarded flow, untranslated on its way out: it gets there when the host's
+/// address moved away, or when the port's program is not attached.
+#[test]
+fn a_nodes_packet_to_a_forward_does_not_leave_by_the_uplink() {
+    let host = Host::new(&Rules::masquerading().forward(TCP, "192.168.0.108:3000", EARTH_8000));
+    let packet = tcp(NEPTUNE_5555, "192.168.0.108:3000").syn().frame();
+    host.step(PortIn, &packet, Moves::created(1));
+    host.step(UplinkOut, &packet, Moves::only(Verdict::PrivateSource));
+}
+
+/// A flow's answers are translated only where its other side is: otherwise a node that knows (or tries) the
+/// ports could put data into another node's connection with the world.
+#[test]
+fn a_node_does_not_play_the_world_towards_another() {
+    let host = Host::new(&Rules::masquerading());
+    host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::created(0));
+    let (verdict, became) = host.run(PortIn, &udp(WORLD_80, HOST_5555).frame());
+    assert_eq!(
+        became,
+        udp(WORLD_80, HOST_5555).frame(),
+        "answers must not reach another node: {}",
+        verdict.name()
+    );
+}
+
+/// Ethernet's padding is not taken for ports, flags and a checksum.
+#[test]
+fn a_transport_header_that_only_padding_completes_is_malformed() {
+    let host = Host::new(&Rules::masquerading());
+    // Four bytes of the UDP header belong to the packet, the others are padding.
+    let packet = udp(EARTH_5555, WORLD_80).payload(&[]).padded(60).patch(16, &[0, 24]);
+    host.leaves(PortIn, &packet.frame(), MalformedPassed);
+    host.leaves(UplinkOut, &packet.frame(), Malformed);
+}
+
+/// Invariant 5: of two CPUs that make one flow, the one that comes second finds the only port taken by the
+/// first, which has not claimed the opening tuple yet. It goes on with the other's flow.
+#[test]
+fn a_race_for_the_only_port_loses_no_packet() {
+    let rules = Rules::none().masquerade("10.10.0.0/16", HOST, 5555..=5555);
+    assert_race_loses_no_packet(&Host::new(&rules));
+}
+
+/// Likewise for the only slot.
+#[test]
+fn a_race_for_the_last_slot_loses_no_packet() {
+    assert_race_loses_no_packet(&Host::new(&Rules::masquerading().room(1)));
+}
+
+#[track_caller]
+fn assert_race_loses_no_packet(host: &Host) {
+    let frame = udp(EARTH_5555, WORLD_80).frame();
+    let other = Cell::new(None);
+    let meddled = Meddled::new(&host.tables, tuple(&frame), || {
+        other.set(Some(host.run(UplinkOut, &frame).0));
+        None
+    });
+    let verdict = host.run_on(UplinkOut, &mut BufPacket(frame.clone()), &meddled);
+    drop(meddled);
+    let verdicts = [Some(verdict), other.get()].map(|verdict| verdict.expect("both CPUs ran").name());
+    assert!(verdicts.iter().all(|name| ["created", "established"].contains(name)), "{verdicts:?}");
+}
