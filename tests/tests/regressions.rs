@@ -210,3 +210,56 @@ fn status_says_what_of_a_lab_is_not_there_any_more() {
     assert!(said.stdout.contains("neptune"), "{}", said.stdout);
     let _ = machine.netlab(["down"]).ok();
 }
+
+/// A lab with more ports than get links of their own has filters on them: it must be no other lab for that.
+#[test]
+fn a_lab_with_many_ports_translates_like_one_with_few() {
+    let mut text = String::from(
+        r#"
+version = 1
+name = "many"
+[host]
+namespace = "many-host"
+uplink = "eth0"
+forwarding = true
+routes = [{ to = "default", via = "192.168.0.1" }]
+[bridge.br]
+address = "10.10.0.1/16"
+[node.internet]
+links = [{ to = "host", name = "eth0", address = "192.168.0.1/24", peer = { name = "eth0", address = "192.168.0.108/24" } }]
+loopback = "8.8.8.8/32"
+[[masquerade]]
+from = "br"
+[[forward]]
+publish = "3000:m1:8000"
+"#,
+    );
+    for number in 1..=20 {
+        let run = if number == 1 {
+            "run = \"python3 -m http.server --bind 10.10.1.1 8000\"\nwait = \"tcp:8000\"\n"
+        } else {
+            ""
+        };
+        text += &format!(
+            "[node.m{number}]\nlinks = [{{ to = \"br\", address = \"10.10.1.{number}/16\" }}]\n{run}"
+        );
+    }
+    let machine = Machine::new();
+    let before = machine.inventory();
+    let lab = machine.write("lab.toml", &text);
+    let _ = machine.netlab(["up".as_ref(), lab.as_os_str()]).ok();
+    let _ = machine.sh_in("m20", "ping -c2 -i0.2 -W2 8.8.8.8").ok();
+    for node in ["internet", "m20"] {
+        let _ = machine.sh_in(node, "curl -sS --max-time 5 http://192.168.0.108:3000/").ok();
+    }
+    let stats = machine.json(&["stats"]);
+    for hook in stats["hooks"].as_array().unwrap() {
+        let sum: u64 =
+            ["forwarded", "passed", "dropped"].iter().map(|part| hook[part].as_u64().unwrap()).sum();
+        assert_eq!(hook["received"]["packets"].as_u64().unwrap(), sum, "{hook:#}");
+        assert!(hook["forwarded"].as_u64().unwrap() > 0, "{hook:#}");
+    }
+    let _ = machine.netlab(["status"]).ok();
+    let _ = machine.netlab(["down"]).ok();
+    machine.is_as_before(&before).expect("as it was");
+}

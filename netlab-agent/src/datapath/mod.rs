@@ -2,7 +2,7 @@
 //! that made it and anyone can read its maps.
 //!
 //! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps by their names, links as
-//! `<hook>@<interface>`. Removing the pins detaches the programs and frees the maps.
+//! `<hook>@<interface>` (of a large lab only the uplink's; see `attach`). Removing the pins detaches the programs and frees the maps.
 
 pub mod attach;
 pub mod bpffs;
@@ -166,7 +166,8 @@ pub struct Interface {
 
 /// The interfaces whose programs are not attached any more, each with the hook.
 pub fn missing_links(lab: &str, interfaces: &[Interface]) -> Vec<(String, Hook)> {
-    let all = interfaces.iter().flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
+    let all =
+        attach::by_link(interfaces).flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
     all.filter(|(name, hook)| !bpffs::link(lab, name, *hook).exists()).collect()
 }
 
