@@ -1,4 +1,4 @@
-//! The background agent's identity and its one recurring task: ending flows whose time is up.
+//! The background agent's identity: who it is, and ending it. What it does is `cli::supervise`'s.
 //!
 //! Nothing that a packet needs depends on it (invariant 6). It may be killed at any moment; `up` starts
 //! another, which goes on where the first stopped.
@@ -12,13 +12,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::datapath::{self, maps::Maps};
 use crate::error::{Explain, Kind};
 use crate::topology::folder::{FolderError, LabDir, write_whole};
-use crate::{conntrack, sys};
-
-/// How often flows are looked through.
-pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long an agent may take to stop.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -101,14 +96,6 @@ pub fn stop(dir: &LabDir) -> Result<(), AgentError> {
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
-}
-
-/// Ends the flows whose time is up; gives their number.
-///
-/// # Errors
-/// What the kernel says.
-pub fn tick(maps: &mut Maps) -> datapath::Result<usize> {
-    conntrack::expire(maps, sys::monotonic_now())
 }
 
 /// When a process started, in clock ticks since boot; `None` when there is no such process, or it has ended

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::{IpNet, Ipv4Net};
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets};
+use netlab_common::abi::clock;
+use netlab_common::abi::config::{Config, flag};
+use netlab_common::abi::rule::{self, ForwardKey, ForwardPort, MasqueradeTarget, TARGETS, Zone};
 use netlab_common::net::protocol;
 
 use crate::datapath::rules::Rules;
 use crate::datapath::{Interface, Role};
-use crate::lab::{End, Lab, Place, Protocol};
+use crate::lab::{End, Filtering, Forward, Lab, Mapping, Masquerade, Place, Protocol};
 
 /// The host's side of things, as the machine has it once the lab's topology stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,61 +21,113 @@ pub struct HostAddresses {
     pub uplink: String,
     /// The uplink's addresses; the first is the one that sources are hidden behind.
     pub uplink_addresses: Vec<Ipv4Net>,
-    /// Indexes of the interfaces on which nodes' packets arrive at the host's stack: bridges and cable ends.
-    pub lab_interfaces: Vec<u32>,
+    /// Index and first address of the interfaces on which nodes' packets arrive at the host's stack: bridges
+    /// and cable ends.
+    pub lab_interfaces: Vec<(u32, [u8; 4])>,
     /// Every address of the host, the uplink's too.
     pub all: Vec<Ipv4Addr>,
-}
-
-/// The rule number of the masquerade at `index`.
-pub fn masquerade_rule(lab: &Lab, index: usize) -> u32 {
-    (lab.forwards.len() + index) as u32
 }
 
 /// Makes the rules. A masquerade without an uplink address to hide behind is left out: its sources are then
 /// dropped at the uplink, never let through.
 pub fn rules(lab: &Lab, host: &HostAddresses) -> Rules {
-    let forwards = lab
-        .forwards
-        .iter()
-        .enumerate()
-        .map(|(index, forward)| {
-            let key = ForwardKey {
-                address: forward.address.unwrap_or(Ipv4Addr::UNSPECIFIED).octets(),
-                port: forward.port.to_be_bytes(),
-                protocol: protocol_number(forward.protocol),
-                pad: 0,
-            };
-            let target = ForwardTarget {
-                address: forward.target.octets(),
-                port: forward.target_port.to_be_bytes(),
-                pad: [0; 2],
-                rule: index as u32,
-            };
-            (key, target)
-        })
-        .collect();
-
-    let mut masquerades = Vec::new();
-    if let Some(hidden_behind) = host.uplink_addresses.first() {
-        for (index, masquerade) in lab.masquerades.iter().enumerate() {
-            let target = MasqueradeTarget {
-                address: hidden_behind.addr().octets(),
-                first_port: masquerade.ports.0,
-                last_port: masquerade.ports.1,
-                rule: masquerade_rule(lab, index),
-            };
-            masquerades.extend(masquerade.from.iter().filter_map(v4).map(|net| (net.trunc(), target)));
-        }
-    }
-
+    let masquerades: Vec<_> =
+        lab.masquerades.iter().flat_map(|masquerade| hidden(masquerade, host)).collect();
     Rules {
-        forwards,
+        config: config(lab),
+        forwards: lab.forwards.iter().map(|forward| (forward.rule, targets(forward))).collect(),
+        forward_ports: lab.forwards.iter().flat_map(each_port).collect(),
+        allow: lab
+            .forwards
+            .iter()
+            .flat_map(|forward| forward.allow.iter().map(|net| (forward.rule, net.trunc())))
+            .collect(),
         masquerades,
-        masquerade_count: lab.masquerades.len(),
-        lab_interfaces: host.lab_interfaces.clone(),
+        interfaces: host.lab_interfaces.clone(),
         zones: zones(lab, host),
     }
+}
+
+/// The lab's settings. What does not follow from the lab file is filled in where they are written.
+fn config(lab: &Lab) -> Config {
+    let flows = &lab.flows;
+    let times = &flows.timeouts;
+    let independent =
+        lab.masquerades.iter().any(|masquerade| masquerade.mapping == Mapping::EndpointIndependent);
+    let seconds = [
+        times.tcp_established,
+        times.tcp_transitory,
+        times.tcp_closed,
+        times.tcp_reset,
+        times.udp,
+        times.udp_unreplied,
+        times.icmp,
+    ];
+    Config {
+        timeouts: seconds.map(clock::from_seconds),
+        quarantine: clock::from_seconds(flows.quarantine),
+        per_source: flows.per_source,
+        flags: if flows.pickup { flag::PICKUP } else { 0 } | if independent { flag::MAPPINGS } else { 0 },
+        ..Config::for_flows(flows.size)
+    }
+}
+
+/// One entry for each network that a masquerade covers.
+fn hidden(masquerade: &Masquerade, host: &HostAddresses) -> Vec<(Ipv4Net, MasqueradeTarget<4>)> {
+    let behind = match masquerade.to {
+        Some(pool) => Some(pool),
+        None => host.uplink_addresses.first().map(|net| (net.addr(), net.addr())),
+    };
+    let Some((first, last)) = behind else { return Vec::new() };
+    let target = MasqueradeTarget {
+        address: first.octets(),
+        addresses: u32::from(last) - u32::from(first) + 1,
+        first_port: masquerade.ports.0,
+        last_port: masquerade.ports.1,
+        rule: masquerade.rule,
+        mapping: match masquerade.mapping {
+            Mapping::EndpointDependent => rule::Mapping::EndpointDependent,
+            Mapping::EndpointIndependent => rule::Mapping::EndpointIndependent,
+        } as u8,
+        filtering: match masquerade.filtering {
+            Filtering::AddressAndPortDependent => rule::Filtering::AddressAndPortDependent,
+            Filtering::AddressDependent => rule::Filtering::AddressDependent,
+            Filtering::EndpointIndependent => rule::Filtering::EndpointIndependent,
+        } as u8,
+        // A range that the user did not narrow keeps well-known ports as they are, too.
+        keep_any: u8::from(masquerade.ports == (1024, u16::MAX)),
+        pad: 0,
+    };
+    masquerade.from.iter().filter_map(v4).map(|net| (net.trunc(), target)).collect()
+}
+
+/// Where a forward leads.
+fn targets(forward: &Forward) -> rule::Forward<4> {
+    let mut targets = [rule::Target { address: [0; 4], port: 0, pad: 0 }; TARGETS];
+    for (place, target) in targets.iter_mut().zip(&forward.targets) {
+        *place = rule::Target { address: target.address.octets(), port: target.port, pad: 0 };
+    }
+    rule::Forward {
+        targets,
+        count: forward.targets.len().min(TARGETS) as u32,
+        restricted: u32::from(!forward.allow.is_empty()),
+        turn: 0,
+        pad: 0,
+    }
+}
+
+/// One entry a port, so that a packet finds its forward in one look-up, however many there are.
+fn each_port(forward: &Forward) -> impl Iterator<Item = (ForwardKey<4>, ForwardPort)> {
+    let (first, last) = forward.ports;
+    (first..=last).map(move |port| {
+        let key = ForwardKey {
+            address: forward.address.unwrap_or(Ipv4Addr::UNSPECIFIED).octets(),
+            port: port.to_be_bytes(),
+            protocol: protocol_number(forward.protocol),
+            pad: 0,
+        };
+        (key, ForwardPort { rule: forward.rule, offset: port - first, pad: 0 })
+    })
 }
 
 /// The IP protocol number.
@@ -139,6 +193,24 @@ pub fn interfaces(lab: &Lab, uplink: &str) -> Vec<Interface> {
     interfaces
 }
 
+/// The names of the host's interfaces on which nodes' packets arrive at its stack: the bridges, and the cable
+/// ends that are no bridge's port.
+pub fn arrivals(lab: &Lab, uplink: &str) -> BTreeSet<String> {
+    let outside = outside(lab, uplink);
+    let mut names: BTreeSet<String> = lab.bridges.iter().map(|bridge| bridge.name.clone()).collect();
+    for cable in &lab.cables {
+        for (end, other) in [(&cable.near, &cable.far), (&cable.far, &cable.near)] {
+            if let (Place::Host, Place::Node(node)) = (end.place, other.place)
+                && !outside.contains(&node)
+            {
+                names.insert(end.name.clone());
+            }
+        }
+    }
+    names.remove(uplink);
+    names
+}
+
 /// The host's addresses, and the networks of its nodes: those must not be seen beyond the uplink.
 fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
     let outside = outside(lab, &host.uplink);
@@ -188,8 +260,17 @@ fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
     let hosts = host.all.iter().filter(|address| !address.is_loopback());
     let mut zones: BTreeMap<Ipv4Net, Zone> = nodes.into_iter().map(|net| (net, Zone::Nodes)).collect();
     zones.extend(world.map(|net| (net, Zone::World)));
+    zones.extend(pools(lab).map(|net| (net, Zone::Pool)));
     zones.extend(hosts.map(|&address| (address.into(), Zone::Host)));
     zones.into_iter().collect()
+}
+
+/// The prefixes that pools consist of.
+fn pools(lab: &Lab) -> impl Iterator<Item = Ipv4Net> {
+    lab.masquerades
+        .iter()
+        .filter_map(|masquerade| masquerade.to)
+        .flat_map(|(first, last)| Ipv4Subnets::new(first, last, 0))
 }
 
 fn v4(net: &IpNet) -> Option<Ipv4Net> {

@@ -1,7 +1,6 @@
 //! Counters, read as one snapshot: per hook and verdict, and per rule.
 
 use netlab_common::abi::hook::Hook;
-use netlab_common::abi::rule::RuleCounters;
 use netlab_common::abi::verdict::{Count, Disposition, Verdict};
 
 use crate::datapath::{self, maps::Maps};
@@ -49,12 +48,4 @@ pub fn hooks(maps: &Maps) -> datapath::Result<Vec<HookStats>> {
             Ok(HookStats { hook, received, verdicts })
         })
         .collect()
-}
-
-/// The counters of rules `0..count`.
-///
-/// # Errors
-/// What the kernel says.
-pub fn rules(maps: &Maps, count: u32) -> datapath::Result<Vec<RuleCounters>> {
-    (0..count).map(|rule| maps.rule(rule)).collect()
 }

@@ -20,6 +20,14 @@ pub fn monotonic_now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(0, |time| Duration::from(time).as_nanos() as u64)
 }
 
+/// An unpredictable number; zero from a kernel that has none to give.
+pub fn random() -> u32 {
+    let mut bytes = [0u8; 4];
+    // SAFETY: the buffer is four bytes long and lives for the whole call.
+    let _ = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    u32::from_ne_bytes(bytes)
+}
+
 /// The cookie of the network namespace that `socket` belongs to: unlike an inode number it is never used
 /// again while the kernel runs.
 ///

@@ -25,6 +25,7 @@ pub mod net;
 pub mod packet;
 pub mod tables;
 
+pub mod answer;
 pub mod conntrack;
 pub mod nat;
 pub mod rewrite;

@@ -1,6 +1,7 @@
 //! The first trait, [`Packet`], and the parser that reads headers through it.
 
 use crate::abi::flow::Tuple;
+use crate::conntrack::state;
 use crate::net::{eth, icmp, ipv4, ports, protocol, tcp, udp};
 use crate::tables::Traffic;
 
@@ -25,6 +26,10 @@ pub trait Packet {
 
     /// Overwrites `L` bytes at `offset`; `None` when they are not all there or cannot be made writable.
     fn store<const L: usize>(&mut self, offset: usize, bytes: [u8; L]) -> Option<()>;
+
+    /// Makes room for `L` bytes after the Ethernet header, and cuts the frame off `keep` bytes after them;
+    /// the room's bytes are undefined. `None` when it cannot be done, and then the frame must not go on.
+    fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()>;
 
     /// Brings the IPv4 header checksum at `offset` up to date after `from` became `to`.
     fn update_header_checksum(&mut self, offset: usize, from: [u8; 4], to: [u8; 4]) -> Option<()>;
@@ -61,6 +66,29 @@ pub struct Headers<const N: usize> {
     pub tuple: Tuple<N>,
     /// Bytes of IP and transport header together: what each segment of an aggregate repeats on the wire.
     pub repeated: usize,
+    /// What a TCP header says of numbers; all zero for other kinds.
+    pub segment: Segment,
+}
+
+/// The numbers of a TCP segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Of its first byte.
+    pub sequence: u32,
+    /// What it acknowledges; says nothing without the ACK flag.
+    pub ack: u32,
+    /// Bytes of data.
+    pub len: u32,
+}
+
+impl Segment {
+    /// The number after its last byte, of which SYN and FIN each count as one (RFC 9293, section 3.4).
+    #[inline(always)]
+    #[must_use]
+    pub fn end(&self, flags: u8) -> u32 {
+        let controls = u32::from(flags & tcp::SYN != 0) + u32::from(flags & tcp::FIN != 0);
+        self.sequence.wrapping_add(self.len).wrapping_add(controls)
+    }
 }
 
 impl<const N: usize> Headers<N> {
@@ -104,6 +132,20 @@ impl Transport {
         }
     }
 
+    /// Whether a packet of this kind shows a TCP connection in its middle.
+    #[inline(always)]
+    #[must_use]
+    pub fn continues(self) -> bool {
+        matches!(self, Transport::Tcp(flags) if flags & (tcp::SYN | tcp::ACK | tcp::RST) == tcp::ACK)
+    }
+
+    /// The state bits of a flow that a packet of this kind opens.
+    #[inline(always)]
+    #[must_use]
+    pub fn opening_state(self) -> u32 {
+        if self.continues() { state::PICKED_UP } else { 0 }
+    }
+
     /// Whether a packet of this kind can belong to a flow at all.
     #[inline(always)]
     #[must_use]
@@ -139,8 +181,8 @@ pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
     let total_len = u16::from_be_bytes([header[ipv4::TOTAL_LEN], header[ipv4::TOTAL_LEN + 1]]) as usize;
     // An aggregate of more than 64 KiB (BIG TCP) has a total length of zero; its frame has the length.
     let frame_len = packet.frame_len() as usize;
-    let length_fits =
-        (total_len >= header_len && ip + total_len <= frame_len) || (total_len == 0 && packet.segments() > 1);
+    let length_fits = (total_len >= header_len && ip + total_len <= frame_len)
+        || (total_len == 0 && packet.segments() > 1 && ip + header_len <= frame_len);
     if header[0] >> 4 != 4 || header_len < ipv4::MIN_LEN || !length_fits {
         return Err(ParseError::Malformed);
     }
@@ -149,9 +191,9 @@ pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
     let number = header[ipv4::PROTOCOL];
     let pieces = u16::from_be_bytes([header[ipv4::FRAGMENT], header[ipv4::FRAGMENT + 1]]);
     // What follows the packet in its frame is padding, and must not be taken for its transport header.
-    let payload_len = if total_len == 0 { usize::MAX } else { total_len - header_len };
+    let payload_len = if total_len == 0 { frame_len - transport } else { total_len - header_len };
     let parsed = if pieces & ipv4::FRAGMENT_MASK != 0 {
-        Parsed { kind: Transport::Fragment, sport: [0; 2], dport: [0; 2], len: 0 }
+        Parsed::without_ports(Transport::Fragment)
     } else {
         parse_transport(packet, transport, payload_len, number).ok_or(ParseError::Malformed)?
     };
@@ -163,7 +205,8 @@ pub fn parse_ipv4<P: Packet>(packet: &P) -> Result<Headers<4>, ParseError> {
         protocol: number,
         pad: [0; 3],
     };
-    Ok(Headers { ip, transport, kind: parsed.kind, tuple, repeated: header_len + parsed.len })
+    let Parsed { kind, segment, len, .. } = parsed;
+    Ok(Headers { ip, transport, kind, tuple, repeated: header_len + len, segment })
 }
 
 /// What a transport header says.
@@ -172,6 +215,19 @@ struct Parsed {
     sport: [u8; 2],
     dport: [u8; 2],
     len: usize,
+    segment: Segment,
+}
+
+impl Parsed {
+    #[inline(always)]
+    fn without_ports(kind: Transport) -> Self {
+        Parsed { kind, sport: [0; 2], dport: [0; 2], len: 0, segment: Segment::default() }
+    }
+}
+
+#[inline(always)]
+fn long<const L: usize>(header: &[u8; L], at: usize) -> u32 {
+    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
 /// Reads the transport header of a packet with `len` bytes of payload; `None` when it is cut short.
@@ -189,11 +245,17 @@ fn parse_transport<P: Packet>(packet: &P, at: usize, len: usize, number: u8) -> 
     match number {
         protocol::TCP => {
             let header: [u8; tcp::MIN_LEN] = packet.load(at)?;
+            let own_len = (header[tcp::DATA_OFFSET] >> 4 << 2) as usize;
             Some(Parsed {
                 kind: Transport::Tcp(header[tcp::FLAGS]),
                 sport: [header[ports::SRC], header[ports::SRC + 1]],
                 dport: [header[ports::DST], header[ports::DST + 1]],
-                len: (header[tcp::DATA_OFFSET] >> 4 << 2) as usize,
+                len: own_len,
+                segment: Segment {
+                    sequence: long(&header, tcp::SEQUENCE),
+                    ack: long(&header, tcp::ACKNOWLEDGEMENT),
+                    len: len.saturating_sub(own_len) as u32,
+                },
             })
         }
         protocol::UDP => {
@@ -203,6 +265,7 @@ fn parse_transport<P: Packet>(packet: &P, at: usize, len: usize, number: u8) -> 
                 sport: [header[ports::SRC], header[ports::SRC + 1]],
                 dport: [header[ports::DST], header[ports::DST + 1]],
                 len: udp::LEN,
+                segment: Segment::default(),
             })
         }
         protocol::ICMP => {
@@ -213,8 +276,8 @@ fn parse_transport<P: Packet>(packet: &P, at: usize, len: usize, number: u8) -> 
                 icmp::ECHO_REPLY => (Transport::EchoReply, [0; 2], identifier),
                 _ => (Transport::Other, [0; 2], [0; 2]),
             };
-            Some(Parsed { kind, sport, dport, len: icmp::LEN })
+            Some(Parsed { kind, sport, dport, len: icmp::LEN, segment: Segment::default() })
         }
-        _ => Some(Parsed { kind: Transport::Other, sport: [0; 2], dport: [0; 2], len: 0 }),
+        _ => Some(Parsed::without_ports(Transport::Other)),
     }
 }

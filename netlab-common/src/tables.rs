@@ -1,19 +1,40 @@
 //! The other two traits: [`Tables`], where things are looked up and counted, and [`Env`], time and chance.
 
-use crate::abi::flow::{Direction, FlowRef, Head, Tuple};
+use core::ops::Deref;
+
+use crate::abi::config::{Config, Timeout};
+use crate::abi::event::Event;
+use crate::abi::flow::{Direction, FlowRef, Status, Tuple};
 use crate::abi::hook::Hook;
-use crate::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
+use crate::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use crate::abi::verdict::Verdict;
+use crate::conntrack::create::NewFlow;
+use crate::conntrack::end::Ending;
 
 /// What a claim on a key came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Claim {
     /// The key is ours.
-    Won,
+    Won = 0,
     /// Another flow has it.
-    Taken,
+    Taken = 1,
     /// There is no room for another key.
-    Full,
+    Full = 2,
+}
+
+impl Claim {
+    /// What the verifier forgets of how this came about: it then follows what comes next once, and not once
+    /// for each way that led here.
+    #[inline(always)]
+    #[must_use]
+    pub fn forget<const N: usize, T: Tables<N>>(self, tables: &T) -> Claim {
+        match tables.forget(self as u32) {
+            0 => Claim::Won,
+            1 => Claim::Taken,
+            _ => Claim::Full,
+        }
+    }
 }
 
 /// Packets and bytes to add to a counter.
@@ -25,45 +46,132 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// Something that is looked for step by step, many steps at once.
+///
+/// A loop of thousands of steps is a helper's to run in the kernel, where the verifier follows one step
+/// rather than all of them; so what a loop would keep in variables, a search keeps in itself.
+pub trait Search<const N: usize> {
+    /// Takes one step; true when there is no need for another.
+    fn step<T: Tables<N>, E: Env<N>>(&mut self, tables: &T, env: &E, index: u32) -> bool;
+}
+
+/// The rules, as the agent wrote them: values, and never half of one.
+pub trait Rules<const N: usize> {
+    /// The forward of exactly this address, port and protocol.
+    fn forward_port(&self, key: &ForwardKey<N>) -> Option<ForwardPort>;
+    /// A forward without its targets' addresses: how many there are, and whether it is restricted.
+    fn forward(&self, rule: u32) -> Option<(u32, bool)>;
+    /// One of its targets; zeros where there is no such forward.
+    fn target(&self, rule: u32, index: u32) -> Target<N>;
+    /// The next number of a forward's turn.
+    fn next_turn(&self, rule: u32) -> u32;
+    /// Whether a restricted forward may be used by a source.
+    fn allows(&self, rule: u32, source: [u8; N]) -> bool;
+    /// The masquerade with the longest prefix around a source.
+    fn masquerade(&self, source: [u8; N]) -> Option<MasqueradeTarget<N>>;
+    /// The host's address on an interface on which nodes' packets arrive at the host's stack; `None` for
+    /// other interfaces.
+    fn lab_interface(&self, index: u32) -> Option<[u8; N]>;
+    /// Whose an address is.
+    fn zone(&self, address: [u8; N]) -> Zone;
+}
+
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on
-/// several CPUs at once; each is atomic by itself.
-pub trait Tables<const N: usize> {
+/// several CPUs at once; each is atomic by itself. Those that say *ordered* are also seen by all CPUs in one
+/// order, before whatever the caller does next.
+pub trait Tables<const N: usize>: Rules<N> {
+    /// A draft where it lies: copied to the stack it would take a fifth of all that a program has.
+    type Draft: Deref<Target = NewFlow<N>>;
+
     /// Where a key leads.
     fn find_key(&self, key: &Tuple<N>) -> Option<FlowRef>;
     /// Makes a key unless it is there already: the one arbiter between CPUs.
     fn claim_key(&self, key: &Tuple<N>, to: FlowRef) -> Claim;
-    /// Takes away a key that this packet claimed.
+    /// Takes away a key. Only whoever holds the flow (it is forming, or ending by his hand) may.
     fn release_key(&self, key: &Tuple<N>);
 
-    /// A slot for a new flow and its generation, or `None` when all are in use.
-    fn reserve_slot(&self) -> Option<(u32, u32)>;
-    /// Gives back a slot that this packet reserved and no key leads to.
+    /// A slot for a new flow, or `None` when all are in use.
+    fn reserve_slot(&self) -> Option<u32>;
+    /// Lays a reserved slot aside beside the draft, or [`NO_SLOT`](crate::abi::flow::NO_SLOT).
+    fn set_place(&self, slot: u32);
+    /// Gives back a slot to which no key leads: raises its generation, and frees it.
     fn release_slot(&self, slot: u32);
-    /// Fills a reserved slot and zeroes its counters; `now` becomes its last sight.
-    fn write_flow(&self, slot: u32, head: &Head<N>, now: u64);
-    /// Changes the reply tuple of a reserved slot that no key leads to yet.
+    /// How many slots were ever used: the rest need not be looked at.
+    fn used_slots(&self) -> u32;
+    /// Lays aside the flow that a packet wants made, for the stage that makes it.
+    fn set_draft(&self, new: &NewFlow<N>);
+    /// What was laid aside by this packet.
+    fn draft(&self) -> Option<Self::Draft>;
+    /// Gives a number back. To the verifier it is any number from here on, and not the one that it was on each
+    /// of the ways that led here; so those are followed together.
+    fn forget(&self, value: u32) -> u32;
+    /// The slot that was laid aside beside it.
+    fn place(&self) -> u32;
+    /// Writes a forming flow into a reserved slot, and zeroes its counters; but it leaves `users` alone, which
+    /// whoever found the slot's last mapping may have counted up, and is about to count down again.
+    fn write_flow(&self, slot: u32, new: &NewFlow<N>);
+    /// Changes the reply tuple of a forming flow.
     fn write_reply(&self, slot: u32, reply: &Tuple<N>);
-    /// A slot's head, whole: `None` also when the slot changed hands during the read.
-    fn read_flow(&self, slot: u32) -> Option<Head<N>>;
-    /// When a slot's last packet came, in nanoseconds.
-    fn last_seen(&self, slot: u32) -> u64;
-    /// Marks a live flow as over, for the agent to take away.
-    fn retire(&self, slot: u32);
-    /// Takes such a mark back; false when the agent was quicker.
-    fn revive(&self, slot: u32) -> bool;
-    /// Overwrites a live flow's state bits: a connection begins anew on the same tuple.
-    fn reset_state(&self, slot: u32, state: u32);
-    /// Adds state bits, traffic and the time to a live flow.
-    fn record(&self, slot: u32, direction: Direction, state_bits: u32, traffic: Traffic, now: u64);
+    /// What a slot holds, but for the tuples; `None` if there is no such slot. Its generation is read last: if that
+    /// is the one of a key, or of what was found by it, then so is the rest.
+    fn status(&self, slot: u32) -> Option<Status>;
+    /// A slot's generation, read anew.
+    fn generation(&self, slot: u32) -> u32;
+    /// One of a slot's two tuples.
+    fn tuple(&self, slot: u32, direction: Direction) -> Tuple<N>;
+    /// Moves a slot's life from one value to another; false if it had not the one. Ordered.
+    fn change_life(&self, slot: u32, from: u32, to: u32) -> bool;
+    /// When a slot's last packet came, in ticks.
+    fn last_seen(&self, slot: u32) -> u32;
+    /// Says that a flow was seen now. Ordered.
+    fn touch(&self, slot: u32, now: u32);
+    /// Adds state bits; the state before. Ordered.
+    fn add_state(&self, slot: u32, bits: u32) -> u32;
+    /// Takes state bits away. Ordered.
+    fn clear_state(&self, slot: u32, bits: u32);
+    /// Adds traffic and the time to a flow, unless its slot changed hands.
+    fn record(&self, to: FlowRef, traffic: Traffic, now: u32);
+    /// What a direction of a TCP flow last said of numbers: the end of what it has sent, and what it has
+    /// acknowledged.
+    fn numbers(&self, slot: u32, direction: Direction) -> (u32, u32);
+    /// Notes that.
+    fn note_numbers(&self, slot: u32, direction: Direction, end: u32, ack: u32);
+    /// Counts a mapping's users up or down by one. Ordered.
+    fn count_user(&self, slot: u32, up: bool);
 
-    /// The forward for exactly this address, port and protocol.
-    fn forward(&self, key: &ForwardKey<N>) -> Option<ForwardTarget<N>>;
-    /// The masquerade with the longest prefix around a source.
-    fn masquerade(&self, source: [u8; N]) -> Option<MasqueradeTarget<N>>;
-    /// Whether this is an interface on which nodes' packets arrive at the host's stack.
-    fn is_lab_interface(&self, index: u32) -> bool;
-    /// Whose an address is.
-    fn zone(&self, address: [u8; N]) -> Zone;
+    /// A word of a port bitmap.
+    fn port_word(&self, shard: u32, word: u32) -> u64;
+    /// Marks a port as in use; whether it was free. Ordered.
+    fn take_port(&self, shard: u32, port: u16) -> bool;
+    /// Marks a port as free. Ordered.
+    fn give_port(&self, shard: u32, port: u16);
+    /// When all ports of a bitmap were last tried for one remote in vain.
+    fn fruitless_scan(&self, shard: u32) -> u32;
+    /// Sets that.
+    fn set_fruitless_scan(&self, shard: u32, now: u32);
+
+    /// Flows that a cell of the source counters counts.
+    fn source_cell(&self, cell: u32) -> u32;
+    /// Counts one up or down.
+    fn count_source(&self, cell: u32, up: bool);
+
+    /// Whether an internal endpoint's mapping has sent to a remote address; the mapping's reference.
+    fn contact(&self, key: &Tuple<N>) -> Option<FlowRef>;
+    /// Remembers that it has.
+    fn add_contact(&self, key: &Tuple<N>, mapping: FlowRef);
+
+    /// The lab's settings.
+    fn config(&self) -> Config;
+    /// One timeout of them, in ticks.
+    fn timeout(&self, of: Timeout) -> u32;
+    /// When the agent last swept, in ticks.
+    fn last_sweep(&self) -> u32;
+    /// When a refusal was last answered; sets it to `now`.
+    fn last_answer(&self, now: u32) -> u32;
+
+    /// Takes a flow away if it may go: [`end::reclaim`](crate::conntrack::end::reclaim), which a binding may
+    /// put into a function of its own.
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool;
 
     /// Adds a flow's packets to its rule; `new_flow` is 1 for the packet that made the flow, else 0.
     fn count_rule(&self, rule: u32, direction: Direction, traffic: Traffic, new_flow: u64);
@@ -71,12 +179,19 @@ pub trait Tables<const N: usize> {
     fn count_received(&self, hook: Hook, traffic: Traffic);
     /// Counts what became of it.
     fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic);
+    /// Counts an event.
+    fn count_event(&self, event: Event);
 }
 
-/// Time and chance.
-pub trait Env {
+/// Time, chance, and the host's own sockets.
+pub trait Env<const N: usize> {
     /// Nanoseconds of `CLOCK_MONOTONIC`; a tick of some milliseconds is fine enough.
     fn now(&self) -> u64;
     /// An unpredictable number (RFC 6056 wants ports that cannot be guessed).
     fn random(&self) -> u32;
+    /// Whether a socket of the host's would take a packet with this tuple: a connected one of its own, or one
+    /// that listens or is bound at the destination.
+    fn host_has_socket(&self, tuple: &Tuple<N>) -> bool;
+    /// Takes the steps of a search, up to so many.
+    fn search<S: Search<N>, T: Tables<N>>(&self, tables: &T, steps: u32, search: &mut S);
 }

@@ -10,7 +10,11 @@
 #![allow(missing_docs)]
 
 mod atomic;
+mod env;
+mod log;
 mod maps;
+mod rules;
+mod sweep;
 mod tables;
 mod tc;
 mod xdp;
@@ -20,7 +24,8 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use netlab_common::abi::hook::Hook;
 use netlab_common::pipeline;
 
-use crate::tables::{KernelEnv, MapTables};
+use crate::env::KernelEnv;
+use crate::tables::MapTables;
 use crate::tc::TcPacket;
 use crate::xdp::XdpPacket;
 
@@ -29,15 +34,19 @@ macro_rules! bind {
         #[classifier]
         pub fn $tc(context: TcContext) -> i32 {
             let mut packet = TcPacket::new(&context);
-            let verdict = pipeline::run($hook, &mut packet, &MapTables, &KernelEnv);
-            tc::action(verdict)
+            let env = KernelEnv::new(context.skb.skb.cast());
+            let decision = pipeline::run($hook, &mut packet, &MapTables, &env);
+            log::decided(&context, $hook, decision);
+            tc::action($hook, decision, &context)
         }
 
         #[xdp]
         pub fn $xdp(context: XdpContext) -> u32 {
             let mut packet = XdpPacket::new(&context);
-            let verdict = pipeline::run($hook, &mut packet, &MapTables, &KernelEnv);
-            xdp::action(verdict)
+            let env = KernelEnv::new(context.ctx.cast());
+            let decision = pipeline::run($hook, &mut packet, &MapTables, &env);
+            log::decided(&context, $hook, decision);
+            xdp::action(decision)
         }
     )* };
 }

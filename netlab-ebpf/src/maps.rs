@@ -1,13 +1,17 @@
 //! Every map. The sizes here are the least; the agent sets the lab's own when it loads the object.
 
-use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, Queue};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, Queue};
+use netlab_common::abi::config::Config;
+use netlab_common::abi::event::EVENTS as EVENT_COUNT;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
+use netlab_common::abi::port::{Pulse, Shard};
+use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
+use netlab_common::conntrack::create::NewFlow;
 
-/// One slot a flow. The agent maps it into its memory, to list and to expire flows without system calls.
+/// One slot a flow. The agent maps it into its memory, to list flows without system calls.
 #[map(name = "NL_FLOWS")]
 pub static FLOWS: Array<Flow<4>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
@@ -23,9 +27,39 @@ pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(1, 0);
 #[map(name = "NL_FRESH")]
 pub static FRESH_SLOT: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Port forwards.
+/// The lab's settings.
+#[map(name = "NL_CONFIG")]
+pub static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+
+/// External ports in use.
+#[map(name = "NL_PORTS")]
+pub static PORTS: Array<Shard> = Array::with_max_entries(1, 0);
+
+/// Flows that sources hold.
+#[map(name = "NL_SOURCES")]
+pub static SOURCES: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Whom endpoints have sent to, where filtering depends on the address. One that is forgotten keeps a guest
+/// out until the endpoint sends again, so this may be an LRU.
+#[map(name = "NL_CONTACTS")]
+pub static CONTACTS: LruHashMap<Tuple<4>, FlowRef> = LruHashMap::with_max_entries(1, 0);
+
+/// When the agent last swept, and when a refusal was last answered.
+#[map(name = "NL_PULSE")]
+pub static PULSE: Array<Pulse> = Array::with_max_entries(1, 0);
+
+/// Ports of forwards. Not preallocated, so that room for more of them costs nothing; only the agent writes.
+#[map(name = "NL_FORWARD_PORT")]
+pub static FORWARD_PORTS: HashMap<ForwardKey<4>, ForwardPort> =
+    HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Forwards by rule.
 #[map(name = "NL_FORWARDS")]
-pub static FORWARDS: HashMap<ForwardKey<4>, ForwardTarget<4>> = HashMap::with_max_entries(1, 0);
+pub static FORWARDS: Array<Forward<4>> = Array::with_max_entries(1, 0);
+
+/// Who may use restricted forwards.
+#[map(name = "NL_ALLOW")]
+pub static ALLOW: LpmTrie<AllowKey<4>, u32> = LpmTrie::with_max_entries(1, 0);
 
 /// Masquerades by source prefix.
 #[map(name = "NL_MASQUERADES")]
@@ -35,9 +69,10 @@ pub static MASQUERADES: LpmTrie<[u8; 4], MasqueradeTarget<4>> = LpmTrie::with_ma
 #[map(name = "NL_ZONES")]
 pub static ZONES: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, 0);
 
-/// Interfaces, by index, on which nodes' packets arrive at the host's stack; the value says nothing.
+/// The host's address on each interface, by index, on which nodes' packets arrive at its stack; zeros where
+/// it has none.
 #[map(name = "NL_INTERFACES")]
-pub static INTERFACES: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+pub static INTERFACES: HashMap<u32, [u8; 4]> = HashMap::with_max_entries(1, 0);
 
 /// Counters of each rule.
 #[map(name = "NL_RULES")]
@@ -46,3 +81,12 @@ pub static RULE_COUNTERS: PerCpuArray<RuleCounters> = PerCpuArray::with_max_entr
 /// Received and verdict counters of each hook.
 #[map(name = "NL_VERDICTS")]
 pub static VERDICT_COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTERS, 0);
+
+/// Event counters. Seldom touched, so all CPUs share them; the agent adds to them too.
+#[map(name = "NL_EVENTS")]
+pub static EVENTS: Array<u64> = Array::with_max_entries(EVENT_COUNT, BPF_F_MMAPABLE);
+
+/// The flow that a packet wants made, the slot for it, and a place for `Tables::forget`; between two stages of its program. Each CPU has one, and no packet's
+/// program is interrupted by another's on the same CPU. It is nobody else's business, so it is not pinned.
+#[map(name = "NL_DRAFT")]
+pub static DRAFT: PerCpuArray<(NewFlow<4>, u32, u32)> = PerCpuArray::with_max_entries(1, 0);

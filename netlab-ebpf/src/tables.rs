@@ -1,18 +1,19 @@
-//! `Tables` on the maps and `Env` on the kernel's helpers.
+//! `Tables` on the maps.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ktime_get_coarse_ns};
-use aya_ebpf::maps::lpm_trie::Key;
-use netlab_common::abi::flow::{Counters, Direction, Flow, FlowRef, Head, Tuple, life};
+use netlab_common::abi::config::{Config, Timeout};
+use netlab_common::abi::event::Event;
+use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple, life};
 use netlab_common::abi::hook::Hook;
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
 use netlab_common::abi::verdict::{Verdict, received_index, verdict_index};
-use netlab_common::tables::{Claim, Env, Tables, Traffic};
+use netlab_common::conntrack::create::NewFlow;
+use netlab_common::conntrack::end::{self, Ending};
+use netlab_common::tables::{Claim, Tables, Traffic};
 
 use crate::atomic;
 use crate::maps::{
-    FLOWS, FORWARDS, FREE_SLOTS, FRESH_SLOT, INTERFACES, KEYS, MASQUERADES, RULE_COUNTERS, VERDICT_COUNTERS,
-    ZONES,
+    CONFIG, CONTACTS, DRAFT, EVENTS, FLOWS, FREE_SLOTS, FRESH_SLOT, KEYS, PORTS, PULSE, RULE_COUNTERS,
+    SOURCES, VERDICT_COUNTERS,
 };
 
 /// The lab's maps.
@@ -21,12 +22,26 @@ pub struct MapTables;
 /// What the kernel answers when a key is there already.
 const EEXIST: i32 = -17;
 
+/// A settings map that cannot be read, which does not happen: an array of one always has its entry.
+const NO_CONFIG: Config = Config {
+    timeouts: [0; 7],
+    quarantine: 0,
+    per_source: 0,
+    flags: 0,
+    shard_mask: 0,
+    source_mask: 0,
+    seed: 0,
+    clock_offset: 0,
+};
+
 impl Tables<4> for MapTables {
+    type Draft = &'static NewFlow<4>;
+
     #[inline(always)]
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
-        // SAFETY: the value is copied at once. Should its element be reused meanwhile, the generation in
-        // the slot will not match a torn copy's, and that is a miss.
-        unsafe { KEYS.get(key) }.copied()
+        // SAFETY: the value is one aligned word and is copied at once. Should its element be reused meanwhile,
+        // it is another key's whole reference, and the generation or the tuple in the slot will not match.
+        KEYS.get_ptr(key).map(|word| FlowRef(unsafe { word.cast::<u64>().read_volatile() }))
     }
 
     #[inline(always)]
@@ -45,12 +60,16 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn reserve_slot(&self) -> Option<(u32, u32)> {
+    fn reserve_slot(&self) -> Option<u32> {
         let slot = match FREE_SLOTS.pop() {
             Ok(Some(slot)) => slot,
             Ok(None) | Err(_) => {
                 let fresh = FRESH_SLOT.get_ptr_mut(0)?;
+                // The mark is read first, so that a full table does not count it up for ever.
                 // SAFETY: the pointer is to the array's one aligned u64.
+                let next = unsafe { fresh.read_volatile() };
+                FLOWS.get_ptr(next as u32)?;
+                // SAFETY: as above.
                 let number = unsafe { atomic::fetch_add(fresh, 1) };
                 if number > u64::from(u32::MAX) {
                     return None;
@@ -58,18 +77,18 @@ impl Tables<4> for MapTables {
                 number as u32
             }
         };
-        let flow = FLOWS.get_ptr(slot)?;
-        // SAFETY: the pointer is to a whole aligned slot, and nobody else holds a reserved one.
-        Some((slot, unsafe { (*flow).head.generation }))
+        FLOWS.get_ptr(slot).map(|_| slot)
     }
 
     #[inline(always)]
     fn release_slot(&self, slot: u32) {
         if let Some(flow) = FLOWS.get_ptr_mut(slot) {
-            // SAFETY: the pointer is to a whole aligned slot, which is this packet's until it is pushed.
+            // SAFETY: the pointer is to a whole aligned slot, which is this packet's until it is pushed. The
+            // generation changes before the slot counts as free.
             unsafe {
-                (*flow).head.life = life::FREE;
-                (*flow).head.generation = (*flow).head.generation.wrapping_add(1);
+                let next = (*flow).head.generation.wrapping_add(1);
+                (&raw mut (*flow).head.generation).write_volatile(next);
+                (&raw mut (*flow).head.life).write_volatile(life::FREE);
             }
         }
         // The queue has room for every slot there is, so a push of one that was taken cannot fail.
@@ -77,11 +96,75 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn write_flow(&self, slot: u32, head: &Head<4>, now: u64) {
+    fn used_slots(&self) -> u32 {
+        // SAFETY: the pointer is to the array's one aligned u64.
+        FRESH_SLOT.get_ptr(0).map_or(0, |fresh| unsafe { fresh.read_volatile() } as u32)
+    }
+
+    #[inline(always)]
+    fn set_draft(&self, new: &NewFlow<4>) {
+        if let Some(draft) = DRAFT.get_ptr_mut(0) {
+            // SAFETY: the pointer is to this CPU's own whole draft.
+            unsafe { (&raw mut (*draft).0).write(*new) };
+        }
+    }
+
+    #[inline(always)]
+    fn set_place(&self, slot: u32) {
+        if let Some(draft) = DRAFT.get_ptr_mut(0) {
+            // SAFETY: as above.
+            unsafe { (*draft).1 = slot };
+        }
+    }
+
+    #[inline(always)]
+    fn draft(&self) -> Option<&'static NewFlow<4>> {
+        // SAFETY: the pointer is to this CPU's own whole draft, which this packet has written and nothing
+        // changes before the packet is done with it. Maps live as long as the program.
+        DRAFT.get_ptr(0).map(|draft| unsafe { &(*draft).0 })
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: u32) -> u32 {
+        let Some(draft) = DRAFT.get_ptr_mut(0) else { return value };
+        // SAFETY: the pointer is to this CPU's own whole draft. What lies in a map is unknown to the verifier.
+        unsafe {
+            let note = &raw mut (*draft).2;
+            note.write_volatile(value);
+            note.read_volatile()
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self) -> u32 {
+        // SAFETY: the pointer is to this CPU's own whole draft.
+        DRAFT.get_ptr(0).map_or(NO_SLOT, |draft| unsafe { (*draft).1 })
+    }
+
+    #[inline(always)]
+    fn write_flow(&self, slot: u32, new: &NewFlow<4>) {
         if let Some(flow) = FLOWS.get_ptr_mut(slot) {
-            let counters = Counters { last_seen: now, packets: [0; 2], bytes: [0; 2] };
-            // SAFETY: the pointer is to a whole aligned slot, and no key leads to it yet.
-            unsafe { *flow = Flow { head: *head, counters } };
+            let head = new.head(0);
+            // SAFETY: the pointer is to a whole aligned slot, and no key leads to it yet. Nobody but its
+            // maker takes a forming slot for anything, in whatever order the words are written. Zero is a
+            // value of every counter. The words that are left out are not the maker's to set: `generation`
+            // is the slot's, and `users` may be counted at this moment.
+            unsafe {
+                let to = &raw mut (*flow).head;
+                (*to).life = head.life;
+                (*to).state = head.state;
+                (*to).rule = head.rule;
+                (*to).mapping = head.mapping;
+                (*to).created = head.created;
+                (*to).original_hook = head.original_hook;
+                (*to).reply_hook = head.reply_hook;
+                (*to).kind = head.kind;
+                (*to).filtering = head.filtering;
+                (*to).original = head.original;
+                (*to).reply = head.reply;
+                (&raw mut (*flow).counters).write_bytes(0, 1);
+                (*flow).counters.last_seen = new.now;
+            }
         }
     }
 
@@ -94,79 +177,233 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn read_flow(&self, slot: u32) -> Option<Head<4>> {
+    fn status(&self, slot: u32) -> Option<Status> {
         let flow = FLOWS.get_ptr(slot)?;
-        // SAFETY: the pointer is to a whole aligned slot, and the reads are of aligned words. The generation
-        // is read once more after the rest: it changes before anything else of a slot that changes hands.
-        let (head, generation) =
-            unsafe { ((*flow).head, (&raw const (*flow).head.generation).read_volatile()) };
-        (head.generation == generation).then_some(head)
-    }
-
-    #[inline(always)]
-    fn last_seen(&self, slot: u32) -> u64 {
-        // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
-        FLOWS.get_ptr(slot).map_or(0, |flow| unsafe { (*flow).counters.last_seen })
-    }
-
-    #[inline(always)]
-    fn retire(&self, slot: u32) {
-        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
-            // SAFETY: the pointer is to a whole aligned slot.
-            unsafe { atomic::exchange_if(&raw mut (*flow).head.life, life::LIVE, life::DYING) };
+        // SAFETY: the pointer is to a whole aligned slot, and the reads are of aligned words, in this order
+        // and each time anew.
+        unsafe {
+            Some(Status {
+                rule: (*flow).head.rule,
+                mapping: (*flow).head.mapping,
+                original_hook: (*flow).head.original_hook,
+                reply_hook: (*flow).head.reply_hook,
+                kind: (*flow).head.kind,
+                filtering: (*flow).head.filtering,
+                protocol: (*flow).head.original.protocol,
+                life: (&raw const (*flow).head.life).read_volatile(),
+                state: (&raw const (*flow).head.state).read_volatile(),
+                users: (&raw const (*flow).head.users).read_volatile(),
+                generation: (&raw const (*flow).head.generation).read_volatile(),
+            })
         }
     }
 
     #[inline(always)]
-    fn revive(&self, slot: u32) -> bool {
+    fn generation(&self, slot: u32) -> u32 {
+        let Some(flow) = FLOWS.get_ptr(slot) else { return 0 };
+        // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
+        unsafe { (&raw const (*flow).head.generation).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn tuple(&self, slot: u32, direction: Direction) -> Tuple<4> {
+        let nothing =
+            Tuple { src: [0; 4], dst: [0; 4], sport: [0; 2], dport: [0; 2], protocol: 0, pad: [0; 3] };
+        let Some(flow) = FLOWS.get_ptr(slot) else { return nothing };
+        // SAFETY: the pointer is to a whole aligned slot.
+        unsafe {
+            match direction {
+                Direction::Original => (*flow).head.original,
+                Direction::Reply => (*flow).head.reply,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn change_life(&self, slot: u32, from: u32, to: u32) -> bool {
         let Some(flow) = FLOWS.get_ptr_mut(slot) else { return false };
         // SAFETY: the pointer is to a whole aligned slot.
-        unsafe { atomic::exchange_if(&raw mut (*flow).head.life, life::DYING, life::LIVE) }
+        unsafe { atomic::exchange_if(&raw mut (*flow).head.life, from, to) }
     }
 
     #[inline(always)]
-    fn reset_state(&self, slot: u32, state: u32) {
+    fn last_seen(&self, slot: u32) -> u32 {
+        // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
+        FLOWS
+            .get_ptr(slot)
+            .map_or(0, |flow| unsafe { (&raw const (*flow).counters.last_seen).read_volatile() })
+    }
+
+    #[inline(always)]
+    fn touch(&self, slot: u32, now: u32) {
         if let Some(flow) = FLOWS.get_ptr_mut(slot) {
-            // SAFETY: the pointer is to a whole aligned slot; the write is of one aligned word.
-            unsafe { (*flow).head.state = state };
+            // SAFETY: the pointer is to a whole aligned slot.
+            unsafe { atomic::exchange(&raw mut (*flow).counters.last_seen, now) };
         }
     }
 
     #[inline(always)]
-    fn record(&self, slot: u32, direction: Direction, state_bits: u32, traffic: Traffic, now: u64) {
-        let Some(flow) = FLOWS.get_ptr_mut(slot) else { return };
-        let index = direction as usize & 1;
+    fn add_state(&self, slot: u32, bits: u32) -> u32 {
+        let Some(flow) = FLOWS.get_ptr_mut(slot) else { return 0 };
+        // SAFETY: the pointer is to a whole aligned slot.
+        unsafe { atomic::or(&raw mut (*flow).head.state, bits) }
+    }
+
+    #[inline(always)]
+    fn clear_state(&self, slot: u32, bits: u32) {
+        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
+            // SAFETY: the pointer is to a whole aligned slot.
+            unsafe { atomic::and(&raw mut (*flow).head.state, !bits) };
+        }
+    }
+
+    #[inline(always)]
+    fn record(&self, to: FlowRef, traffic: Traffic, now: u32) {
+        let Some(flow) = FLOWS.get_ptr_mut(to.slot()) else { return };
+        let index = to.direction() as usize & 1;
         // SAFETY: the pointer is to a whole aligned slot; each operation is on one aligned word of it.
         unsafe {
-            if state_bits != 0 {
-                atomic::or(&raw mut (*flow).head.state, state_bits);
+            if (&raw const (*flow).head.generation).read_volatile() != to.generation() {
+                return;
             }
-            (*flow).counters.last_seen = now;
+            // Written only when it changes: most packets of a flow then leave this word alone.
+            let seen = &raw mut (*flow).counters.last_seen;
+            if seen.read_volatile() != now {
+                seen.write_volatile(now);
+            }
             atomic::add(&raw mut (*flow).counters.packets[index], traffic.packets);
             atomic::add(&raw mut (*flow).counters.bytes[index], traffic.bytes);
         }
     }
 
     #[inline(always)]
-    fn forward(&self, key: &ForwardKey<4>) -> Option<ForwardTarget<4>> {
-        // SAFETY: the value is copied at once; a rule replaced meanwhile gives the old or the new one.
-        unsafe { FORWARDS.get(key) }.copied()
+    fn numbers(&self, slot: u32, direction: Direction) -> (u32, u32) {
+        let Some(flow) = FLOWS.get_ptr(slot) else { return (0, 0) };
+        let index = direction as usize & 1;
+        // SAFETY: the pointer is to a whole aligned slot; the reads are of aligned words.
+        unsafe {
+            (
+                (&raw const (*flow).counters.end[index]).read_volatile(),
+                (&raw const (*flow).counters.ack[index]).read_volatile(),
+            )
+        }
     }
 
     #[inline(always)]
-    fn masquerade(&self, source: [u8; 4]) -> Option<MasqueradeTarget<4>> {
-        MASQUERADES.get(Key::new(32, source)).copied()
+    fn note_numbers(&self, slot: u32, direction: Direction, end: u32, ack: u32) {
+        let Some(flow) = FLOWS.get_ptr_mut(slot) else { return };
+        let index = direction as usize & 1;
+        // SAFETY: the pointer is to a whole aligned slot; the writes are of aligned words.
+        unsafe {
+            (&raw mut (*flow).counters.end[index]).write_volatile(end);
+            (&raw mut (*flow).counters.ack[index]).write_volatile(ack);
+        }
     }
 
     #[inline(always)]
-    fn is_lab_interface(&self, index: u32) -> bool {
-        // SAFETY: only whether there is a value counts.
-        unsafe { INTERFACES.get(index) }.is_some()
+    fn count_user(&self, slot: u32, up: bool) {
+        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
+            let by = if up { 1 } else { u32::MAX };
+            // SAFETY: the pointer is to a whole aligned slot.
+            unsafe { atomic::fetch_add_32(&raw mut (*flow).head.users, by) };
+        }
     }
 
     #[inline(always)]
-    fn zone(&self, address: [u8; 4]) -> Zone {
-        ZONES.get(Key::new(32, address)).map_or(Zone::World, |number| Zone::from_number(*number))
+    fn port_word(&self, shard: u32, word: u32) -> u64 {
+        let Some(bits) = PORTS.get_ptr(shard) else { return u64::MAX };
+        // SAFETY: the pointer is to a whole bitmap, the mask keeps the index within it, and the read is of one
+        // aligned word.
+        unsafe { (&raw const (*bits).words[word as usize & 1023]).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn take_port(&self, shard: u32, port: u16) -> bool {
+        let Some(bits) = PORTS.get_ptr_mut(shard) else { return false };
+        let bit = 1u64 << (port & 63);
+        // SAFETY: as above.
+        let before = unsafe { atomic::fetch_or(&raw mut (*bits).words[(port >> 6) as usize & 1023], bit) };
+        before & bit == 0
+    }
+
+    #[inline(always)]
+    fn give_port(&self, shard: u32, port: u16) {
+        let Some(bits) = PORTS.get_ptr_mut(shard) else { return };
+        let bit = 1u64 << (port & 63);
+        // SAFETY: as above.
+        unsafe { atomic::fetch_and(&raw mut (*bits).words[(port >> 6) as usize & 1023], !bit) };
+    }
+
+    #[inline(always)]
+    fn fruitless_scan(&self, shard: u32) -> u32 {
+        // SAFETY: the pointer is to a whole bitmap; the read is of one aligned word.
+        PORTS.get_ptr(shard).map_or(0, |bits| unsafe { (&raw const (*bits).scanned).read_volatile() })
+    }
+
+    #[inline(always)]
+    fn set_fruitless_scan(&self, shard: u32, now: u32) {
+        if let Some(bits) = PORTS.get_ptr_mut(shard) {
+            // SAFETY: as above.
+            unsafe { (&raw mut (*bits).scanned).write_volatile(now) };
+        }
+    }
+
+    #[inline(always)]
+    fn source_cell(&self, cell: u32) -> u32 {
+        // SAFETY: the pointer is to an aligned word.
+        SOURCES.get_ptr(cell).map_or(0, |count| unsafe { count.read_volatile() })
+    }
+
+    #[inline(always)]
+    fn count_source(&self, cell: u32, up: bool) {
+        if let Some(count) = SOURCES.get_ptr_mut(cell) {
+            // SAFETY: the pointer is to an aligned word.
+            unsafe { atomic::fetch_add_32(count, if up { 1 } else { u32::MAX }) };
+        }
+    }
+
+    #[inline(always)]
+    fn contact(&self, key: &Tuple<4>) -> Option<FlowRef> {
+        // SAFETY: the value is one aligned word and is copied at once.
+        CONTACTS.get_ptr(key).map(|word| FlowRef(unsafe { word.cast::<u64>().read_volatile() }))
+    }
+
+    #[inline(always)]
+    fn add_contact(&self, key: &Tuple<4>, mapping: FlowRef) {
+        // What cannot be remembered keeps a guest out, which is the safe side.
+        let _ = CONTACTS.insert(key, mapping, 0);
+    }
+
+    #[inline(always)]
+    fn config(&self) -> Config {
+        // SAFETY: the pointer is to a whole aligned entry. Settings that change meanwhile are old or new ones.
+        CONFIG.get_ptr(0).map_or(NO_CONFIG, |config| unsafe { *config })
+    }
+
+    #[inline(always)]
+    fn timeout(&self, of: Timeout) -> u32 {
+        let Some(config) = CONFIG.get_ptr(0) else { return 0 };
+        // SAFETY: the pointer is to a whole aligned entry, and the enum has a number for each timeout. The
+        // mask keeps the index within the 14 words of the entry for the verifier.
+        unsafe { config.cast::<u32>().add(of as usize & 7).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn last_sweep(&self) -> u32 {
+        // SAFETY: the pointer is to a whole aligned entry.
+        PULSE.get_ptr(0).map_or(0, |pulse| unsafe { (&raw const (*pulse).swept).read_volatile() })
+    }
+
+    #[inline(always)]
+    fn last_answer(&self, now: u32) -> u32 {
+        let Some(pulse) = PULSE.get_ptr_mut(0) else { return now };
+        // SAFETY: the pointer is to a whole aligned entry.
+        unsafe { atomic::exchange(&raw mut (*pulse).answered, now) }
+    }
+
+    #[inline(always)]
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool {
+        reclaim_slot(slot, now, how as u32) != 0
     }
 
     #[inline(always)]
@@ -191,6 +428,14 @@ impl Tables<4> for MapTables {
     fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic) {
         count(verdict_index(hook, verdict), traffic);
     }
+
+    #[inline(always)]
+    fn count_event(&self, event: Event) {
+        if let Some(count) = EVENTS.get_ptr_mut(event as u32) {
+            // SAFETY: the pointer is to an aligned word.
+            unsafe { atomic::add(count, 1) };
+        }
+    }
 }
 
 #[inline(always)]
@@ -204,19 +449,9 @@ fn count(index: u32, traffic: Traffic) {
     }
 }
 
-/// The kernel's clock and random numbers.
-pub struct KernelEnv;
-
-impl Env for KernelEnv {
-    #[inline(always)]
-    fn now(&self) -> u64 {
-        // SAFETY: the helper takes nothing and cannot fail.
-        unsafe { bpf_ktime_get_coarse_ns() }
-    }
-
-    #[inline(always)]
-    fn random(&self) -> u32 {
-        // SAFETY: the helper takes nothing and cannot fail.
-        unsafe { bpf_get_prandom_u32() }
-    }
+/// Takes a flow away if it may go. A function of its own, because several places in a program need it.
+#[inline(never)]
+fn reclaim_slot(slot: u32, now: u32, how: u32) -> u64 {
+    let how = if how == Ending::Evicted as u32 { Ending::Evicted } else { Ending::Expired };
+    u64::from(end::reclaim(&MapTables, slot, now, how))
 }

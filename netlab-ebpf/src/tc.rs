@@ -3,13 +3,20 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC};
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC,
+    bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+};
 use aya_ebpf::helpers::generated::{
-    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_skb_load_bytes, bpf_skb_store_bytes,
+    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
+    bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes,
 };
 use aya_ebpf::programs::TcContext;
-use netlab_common::abi::verdict::{Disposition, Verdict};
+use netlab_common::abi::hook::Hook;
+use netlab_common::abi::verdict::Disposition;
+use netlab_common::net::eth;
 use netlab_common::packet::{Covered, Packet};
+use netlab_common::pipeline::Decision;
 
 /// An skb.
 pub struct TcPacket {
@@ -26,9 +33,23 @@ impl TcPacket {
 
 /// What the kernel is told. `TC_ACT_UNSPEC` goes on to the next program on the hook, so that others keep
 /// seeing the packets; `TC_ACT_OK` would end the chain.
+///
+/// An answer goes back where the packet came from: by the same interface where it arrives, and where it
+/// leaves by the one on which the host had received it, to the neighbour that has its address.
 #[inline(always)]
-pub fn action(verdict: Verdict) -> i32 {
-    match verdict.disposition() {
+pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
+    let skb = context.skb.skb;
+    if decision.answered {
+        // SAFETY: the helpers take interface numbers of the program's own context, which outlives them.
+        return unsafe {
+            if hook.is_ingress() {
+                bpf_redirect((*skb).ifindex, 0) as i32
+            } else {
+                bpf_redirect_neigh((*skb).ingress_ifindex, core::ptr::null_mut(), 0, 0) as i32
+            }
+        };
+    }
+    match decision.verdict.disposition() {
         Disposition::Forwarded | Disposition::Passed => TC_ACT_UNSPEC,
         Disposition::Dropped => TC_ACT_SHOT,
     }
@@ -84,6 +105,16 @@ impl Packet for TcPacket {
             bpf_skb_store_bytes(self.skb.cast(), offset as u32, bytes.as_ptr().cast(), L as u32, 0)
         };
         (done == 0).then_some(())
+    }
+
+    #[inline(always)]
+    fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()> {
+        // SAFETY: the helpers check the skb's bounds and unshare its data.
+        unsafe {
+            let cut = bpf_skb_change_tail(self.skb, (eth::LEN + keep) as u32, 0) == 0;
+            let grown = cut && bpf_skb_adjust_room(self.skb, L as i32, BPF_ADJ_ROOM_MAC, 0) == 0;
+            grown.then_some(())
+        }
     }
 
     #[inline(always)]

@@ -4,11 +4,12 @@
 use core::arch::asm;
 
 use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
-use netlab_common::abi::verdict::{Disposition, Verdict};
-use netlab_common::net::checksum;
+use netlab_common::abi::verdict::Disposition;
+use netlab_common::net::{checksum, eth};
 use netlab_common::packet::{Covered, Packet};
+use netlab_common::pipeline::Decision;
 
 /// A frame that has no skb yet.
 pub struct XdpPacket<'a> {
@@ -45,10 +46,13 @@ impl<'a> XdpPacket<'a> {
     }
 }
 
-/// What the kernel is told.
+/// What the kernel is told. An answer leaves by the interface on which the packet came.
 #[inline(always)]
-pub fn action(verdict: Verdict) -> u32 {
-    match verdict.disposition() {
+pub fn action(decision: Decision) -> u32 {
+    if decision.answered {
+        return xdp_action::XDP_TX;
+    }
+    match decision.verdict.disposition() {
         Disposition::Forwarded | Disposition::Passed => xdp_action::XDP_PASS,
         Disposition::Dropped => xdp_action::XDP_DROP,
     }
@@ -83,6 +87,23 @@ impl Packet for XdpPacket<'_> {
     fn store<const L: usize>(&mut self, offset: usize, bytes: [u8; L]) -> Option<()> {
         // SAFETY: as above.
         self.at::<L>(offset).map(|place| unsafe { *place = bytes })
+    }
+
+    #[inline(always)]
+    fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()> {
+        let ethernet: [u8; eth::LEN] = self.load(0)?;
+        let wanted = (eth::LEN + L + keep) as i32;
+        // SAFETY: the helpers take the program's own context; pointers into the frame are read anew by `at`.
+        unsafe {
+            if bpf_xdp_adjust_head(self.context.ctx, -(L as i32)) != 0 {
+                return None;
+            }
+            let now = bpf_xdp_get_buff_len(self.context.ctx) as i32;
+            if bpf_xdp_adjust_tail(self.context.ctx, wanted - now) != 0 {
+                return None;
+            }
+        }
+        self.store(0, ethernet)
     }
 
     #[inline(always)]

@@ -1,23 +1,26 @@
 //! The pipeline on the host, in ordinary collections and under a clock that the test sets. Every packet is
 //! held to what it may move: its verdict, its rule, its flow, and nothing else.
 
-use std::time::Duration;
-
-use netlab_common::abi::flow::{Direction, Flow, life};
+use netlab_common::abi::clock;
+use netlab_common::abi::event::Event;
+use netlab_common::abi::flow::{Direction, life};
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::port::Pulse;
 use netlab_common::abi::rule::RuleCounters;
 use netlab_common::abi::verdict::{COUNTERS, Verdict};
+use netlab_common::conntrack::end::Sweep;
 use netlab_common::fake::{BufPacket, FixedEnv, MemTables};
 use netlab_common::net::eth;
 use netlab_common::packet::Packet;
-use netlab_common::pipeline;
-use netlab_common::tables::Tables;
+use netlab_common::pipeline::{self, Decision};
+use netlab_common::tables::{Env as _, Tables};
 
+use crate::arrived::Arrived;
 use crate::rules::Rules;
-use crate::state::{self, Counts, Outcome, State};
+use crate::state::{self, Counts, Outcome, State, Table};
 
-/// The time at which a host begins; late enough that nothing is older than the clock.
-const START: Duration = Duration::from_secs(1_000_000);
+/// The tick at which a host's clock begins; late enough that nothing is older than the clock.
+const START: u32 = 15_000_000;
 
 /// A host's datapath.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub struct Host {
     pub tables: MemTables,
     /// Its clock and its dice.
     pub env: FixedEnv,
-    rules: u32,
+    rules: Rules,
 }
 
 /// What one packet moves, apart from its hook's received counter. Whatever is not named stands still.
@@ -65,6 +68,12 @@ impl Moves {
         Moves { verdict: Verdict::Established, rule: Some((rule, Direction::Reply, false)), flows: 0 }
     }
 
+    /// The packet opens a flow of the host's own.
+    #[must_use]
+    pub fn host() -> Self {
+        Moves { flows: 1, ..Moves::only(Verdict::HostFlow) }
+    }
+
     /// The packet moves nothing but this verdict.
     #[must_use]
     pub fn only(verdict: Verdict) -> Self {
@@ -73,23 +82,31 @@ impl Moves {
 }
 
 impl Host {
-    /// A host with these rules and no flows.
+    /// A host with these rules and no flows, whose agent has just swept.
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
         let env = FixedEnv::default();
-        env.now.set(START.as_nanos() as u64);
-        Host { tables: rules.tables(), env, rules: rules.count() }
+        env.now.set(u64::from(START) << clock::SHIFT);
+        let host = Host { tables: rules.tables(), env, rules: rules.clone() };
+        host.tend();
+        host
+    }
+
+    /// The time, in ticks.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        clock::tick(self.env.now(), self.tables.config().clock_offset)
     }
 
     /// Runs a packet and counts nothing against it.
     pub fn run(&self, hook: Hook, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let mut packet = BufPacket(frame.to_vec());
-        let verdict = self.run_on(hook, &mut packet, &self.tables);
-        (verdict, packet.0)
+        let decision = self.run_on(hook, &mut packet, &self.tables);
+        (decision.verdict, packet.0)
     }
 
     /// As [`run`](Self::run), on a packet or tables of the test's own making.
-    pub fn run_on(&self, hook: Hook, packet: &mut impl Packet, tables: &impl Tables<4>) -> Verdict {
+    pub fn run_on(&self, hook: Hook, packet: &mut impl Packet, tables: &impl Tables<4>) -> Decision {
         pipeline::run(hook, packet, tables, &self.env)
     }
 
@@ -138,15 +155,34 @@ impl Host {
         assert_eq!(found, expected, "(verdict, rule counters, flows) at {}\n{after}", hook.name());
     }
 
-    /// Lets time pass.
-    pub fn wait(&self, time: Duration) {
-        self.env.now.set(self.env.now.get() + time.as_nanos() as u64);
+    /// Lets so many ticks pass, in which the agent stays at work and comes upon nothing.
+    pub fn wait(&self, ticks: u32) {
+        self.wait_alone(ticks);
+        self.tend();
     }
 
-    /// Marks every flow as one that the agent is taking away.
+    /// Lets so many ticks pass without an agent.
+    pub fn wait_alone(&self, ticks: u32) {
+        self.env.now.set(self.env.now.get() + (u64::from(ticks) << clock::SHIFT));
+    }
+
+    fn tend(&self) {
+        let pulse = self.tables.pulse.get();
+        self.tables.pulse.set(Pulse { swept: self.now(), ..pulse });
+    }
+
+    /// The agent sweeps all slots; how many flows it takes away.
+    pub fn sweep(&self) -> u32 {
+        self.tend();
+        let mut sweep = Sweep { first: 0, now: self.now(), ended: 0 };
+        self.env.search(&self.tables, self.tables.used_slots(), &mut sweep);
+        sweep.ended
+    }
+
+    /// A user ends every flow.
     pub fn end_flows(&self) {
-        for flow in self.tables.flows.borrow_mut().iter_mut().flatten() {
-            flow.head.life = life::ENDING;
+        for slot in 0..self.tables.used_slots() {
+            self.tables.change_life(slot, life::LIVE, life::DOOMED);
         }
     }
 
@@ -160,42 +196,45 @@ impl Host {
     /// Everything that can be compared.
     ///
     /// # Panics
-    /// When a flow lacks a key or a key its flow, or a slot is neither used nor free.
+    /// When a flow lacks a key or a key its flow, when what is counted beside the flows is not what they hold,
+    /// or when a slot is neither used nor free.
     #[must_use]
     #[track_caller]
     pub fn state(&self) -> State {
         let slots = self.tables.flows.borrow();
-        let in_use: Vec<(u32, Flow<4>)> = (0u32..)
-            .zip(slots.iter())
-            .filter_map(|(slot, flow)| {
-                flow.filter(|flow| flow.head.life != life::FREE).map(|flow| (slot, flow))
-            })
-            .collect();
-        assert_eq!(
-            in_use.len() + self.tables.free.borrow().len(),
-            slots.len(),
-            "every slot is in use or free\n{:#?}",
-            self.tables
-        );
-        let keys: Vec<_> = self.tables.keys.borrow().iter().map(|(key, to)| (*key, *to)).collect();
-        let flows = match state::whole(in_use, keys) {
+        let in_use = || (0u32..).zip(slots.iter()).filter(|(_, flow)| flow.head.life != life::FREE);
+        let free = self.tables.free.borrow().len();
+        assert_eq!(in_use().count() + free, slots.len(), "every slot is in use or free\n{:#?}", self.tables);
+        let table = Table {
+            flows: in_use().map(|(slot, flow)| (slot, *flow)).collect(),
+            keys: self.tables.keys.borrow().iter().map(|(key, to)| (*key, *to)).collect(),
+            ports: state::marked(&self.tables.ports.borrow()),
+            sources: self.tables.sources.borrow().clone(),
+        };
+        let flows = match table.views(&self.rules) {
             Ok(flows) => flows,
             Err(fault) => panic!("{fault}\n{:#?}", self.tables),
         };
         let counted = self.tables.rules.borrow();
         let rule = |index: u32| counted.get(&index).copied().unwrap_or(RuleCounters::default());
-        State { flows, counts: self.counts(), rules: (0..self.rules).map(rule).collect() }
+        State {
+            flows,
+            counts: self.counts(),
+            rules: (0..self.rules.count()).map(rule).collect(),
+            events: Event::ALL.iter().map(|event| self.tables.event(*event)).collect(),
+        }
     }
 
-    /// Runs a packet and says what became of it.
+    /// Runs a packet that came by an interface, and says what became of it.
     ///
     /// # Errors
     /// When its counters do not add up, or name another verdict than it got.
-    pub fn outcome(&self, hook: Hook, frame: &[u8]) -> anyhow::Result<Outcome> {
+    pub fn outcome(&self, hook: Hook, frame: &[u8], on: u32) -> anyhow::Result<Outcome> {
         let before = self.counts();
-        let (verdict, became) = self.run(hook, frame);
+        let mut packet = Arrived { frame: BufPacket(frame.to_vec()), on };
+        let Decision { verdict, answered } = self.run_on(hook, &mut packet, &self.tables);
         let counted = state::verdict_between(&before, &self.counts(), hook, frame.len())?;
         anyhow::ensure!(counted == verdict, "{} was counted as {}", verdict.name(), counted.name());
-        Ok(Outcome { verdict, frame: became })
+        Ok(Outcome { verdict, answered, frame: packet.frame.0 })
     }
 }

@@ -6,6 +6,7 @@ pub mod need;
 pub mod packet;
 pub mod rules;
 
+pub mod arrived;
 pub mod host;
 pub mod kernel;
 pub mod progrun;
@@ -16,3 +17,8 @@ pub mod cases;
 pub mod capture;
 pub mod labs;
 pub mod machine;
+
+pub mod attack;
+pub mod inside;
+pub mod segment;
+pub mod wire;

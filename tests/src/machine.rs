@@ -170,6 +170,11 @@ impl Machine {
         self.workdir.path()
     }
 
+    /// The machine's file system as seen from outside: `/run` and the BPF file system are its own.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.holder.id()))
+    }
+
     /// A command that will run in the machine. It dies with the machine, whatever becomes of the test.
     pub fn command(&self, program: &str) -> Command {
         let holder = self.holder.id();

@@ -2,17 +2,18 @@
 //! and after each of them the same verdict and the same bytes. Nothing is attached and nothing is sent; the
 //! kernel runs the programs on frames that are handed to it.
 
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use netlab_common::abi::clock;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::Verdict;
-use nix::time::{ClockId, clock_gettime};
+use netlab_common::net::protocol::{TCP, UDP};
+use nix::sched::{CloneFlags, unshare};
 
 use crate::host::Host;
 use crate::kernel::{Kernel, Place};
-use crate::need::say;
 use crate::packet::Packet;
 use crate::rules::Rules;
 use crate::state::Outcome;
@@ -24,6 +25,8 @@ pub struct Case {
     pub name: String,
     /// The rules at its start.
     pub rules: Rules,
+    /// Sockets of the host's that are open throughout.
+    pub sockets: Vec<(u8, SocketAddrV4)>,
     /// What happens.
     pub steps: Vec<Step>,
     /// Where in the kernel it is played.
@@ -39,12 +42,18 @@ pub enum Step {
         hook: Hook,
         /// The frame.
         frame: Vec<u8>,
+        /// The interface on which the host's stack received it, or zero.
+        on: u32,
         /// What must become of it; without this it is enough that all agree.
         expected: Option<Outcome>,
     },
-    /// Every flow has been idle for so long.
-    Idle(Duration),
-    /// The agent begins to take every flow away.
+    /// So many ticks pass, in which the agent stays at work and comes upon nothing.
+    Idle(u32),
+    /// So many ticks pass without an agent.
+    Alone(u32),
+    /// The agent sweeps all slots, and takes so many flows away.
+    Sweep(u32),
+    /// A user ends every flow.
     EndFlows,
 }
 
@@ -52,15 +61,14 @@ impl Case {
     /// A case in which nothing happens yet.
     #[must_use]
     pub fn new(name: impl Into<String>, rules: Rules) -> Self {
-        Case { name: name.into(), rules, steps: vec![], places: &[Place::Tc, Place::Xdp] }
+        Case { name: name.into(), rules, sockets: vec![], steps: vec![], places: &[Place::Tc, Place::Xdp] }
     }
 
     /// A packet that is translated.
     #[must_use]
-    pub fn becomes(mut self, hook: Hook, packet: &Packet, verdict: Verdict, became: &Packet) -> Self {
-        let expected = Some(Outcome { verdict, frame: became.frame() });
-        self.steps.push(Step::Packet { hook, frame: packet.frame(), expected });
-        self
+    pub fn becomes(self, hook: Hook, packet: &Packet, verdict: Verdict, became: &Packet) -> Self {
+        let expected = Outcome { verdict, answered: false, frame: became.frame() };
+        self.packet(hook, packet.frame(), 0, Some(expected))
     }
 
     /// A packet that is left as it is.
@@ -69,32 +77,93 @@ impl Case {
         self.frame_stays(hook, packet.frame(), verdict)
     }
 
+    /// As [`stays`](Self::stays), for a packet that the host's stack has received on an interface.
+    #[must_use]
+    pub fn stays_from(self, on: u32, hook: Hook, packet: &Packet, verdict: Verdict) -> Self {
+        let expected = Outcome { verdict, answered: false, frame: packet.frame() };
+        self.packet(hook, packet.frame(), on, Some(expected))
+    }
+
     /// As [`stays`](Self::stays), for bytes that no builder makes.
     #[must_use]
-    pub fn frame_stays(mut self, hook: Hook, frame: Vec<u8>, verdict: Verdict) -> Self {
-        let expected = Some(Outcome { verdict, frame: frame.clone() });
-        self.steps.push(Step::Packet { hook, frame, expected });
-        self
+    pub fn frame_stays(self, hook: Hook, frame: Vec<u8>, verdict: Verdict) -> Self {
+        let expected = Outcome { verdict, answered: false, frame: frame.clone() };
+        self.packet(hook, frame, 0, Some(expected))
+    }
+
+    /// A packet that is refused, and answered with this frame.
+    #[must_use]
+    pub fn answered(self, hook: Hook, packet: &Packet, verdict: Verdict, answer: Vec<u8>) -> Self {
+        self.answered_from(0, hook, packet, verdict, answer)
+    }
+
+    /// As [`answered`](Self::answered), for a packet that the host's stack has received on an interface.
+    #[must_use]
+    pub fn answered_from(
+        self,
+        on: u32,
+        hook: Hook,
+        packet: &Packet,
+        verdict: Verdict,
+        answer: Vec<u8>,
+    ) -> Self {
+        let expected = Outcome { verdict, answered: true, frame: answer };
+        self.packet(hook, packet.frame(), on, Some(expected))
     }
 
     /// A packet about which all must agree, whatever it comes to.
     #[must_use]
-    pub fn agrees(mut self, hook: Hook, frame: Vec<u8>) -> Self {
-        self.steps.push(Step::Packet { hook, frame, expected: None });
+    pub fn agrees(self, hook: Hook, frame: Vec<u8>) -> Self {
+        self.packet(hook, frame, 0, None)
+    }
+
+    fn packet(mut self, hook: Hook, frame: Vec<u8>, on: u32, expected: Option<Outcome>) -> Self {
+        self.steps.push(Step::Packet { hook, frame, on, expected });
         self
     }
 
-    /// Time passes.
+    /// Time passes, and the agent is about to sweep.
     #[must_use]
-    pub fn idle(mut self, seconds: u64) -> Self {
-        self.steps.push(Step::Idle(Duration::from_secs(seconds)));
+    pub fn idle(self, seconds: u32) -> Self {
+        self.then(Step::Idle(clock::from_seconds(seconds)))
+    }
+
+    /// As little time passes as the datapath's clock can tell.
+    #[must_use]
+    pub fn tick(self) -> Self {
+        self.then(Step::Idle(1))
+    }
+
+    /// Time passes, and there is no agent.
+    #[must_use]
+    pub fn alone(self, seconds: u32) -> Self {
+        self.then(Step::Alone(clock::from_seconds(seconds)))
+    }
+
+    /// The agent sweeps, and takes so many flows away.
+    #[must_use]
+    pub fn sweep(self, flows: u32) -> Self {
+        self.then(Step::Sweep(flows))
+    }
+
+    /// A user ends all flows.
+    #[must_use]
+    pub fn end_flows(self) -> Self {
+        self.then(Step::EndFlows)
+    }
+
+    fn then(mut self, step: Step) -> Self {
+        self.steps.push(step);
         self
     }
 
-    /// The agent begins to take the flows away.
+    /// The host has a socket open there: a bound one of UDP, or a listening one of TCP.
+    ///
+    /// # Panics
+    /// When that is no `address:port`.
     #[must_use]
-    pub fn end_flows(mut self) -> Self {
-        self.steps.push(Step::EndFlows);
+    pub fn socket(mut self, protocol: u8, at: &str) -> Self {
+        self.sockets.push((protocol, at.parse().expect("an address and a port")));
         self
     }
 
@@ -103,6 +172,14 @@ impl Case {
     pub fn only_in(self, places: &'static [Place]) -> Self {
         Case { places, ..self }
     }
+
+    fn host(&self) -> Host {
+        let host = Host::new(&self.rules);
+        let sockets = self.sockets.iter();
+        let bound = sockets.map(|(protocol, at)| (*protocol, at.ip().octets(), at.port().to_be_bytes()));
+        host.env.bound.borrow_mut().extend(bound);
+        host
+    }
 }
 
 /// Plays a case on the host, and gives the verdicts it came to.
@@ -110,7 +187,7 @@ impl Case {
 /// # Errors
 /// At the first packet that does not come out as the case says.
 pub fn play_on_host(case: &Case) -> anyhow::Result<Vec<Verdict>> {
-    let host = Host::new(&case.rules);
+    let host = case.host();
     let mut verdicts = vec![];
     for (number, step) in (1..).zip(&case.steps) {
         if let Some(outcome) = host_step(&host, step).with_context(|| place(case, number, step))? {
@@ -120,64 +197,123 @@ pub fn play_on_host(case: &Case) -> anyhow::Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// Plays a case on the host and in the kernel, with a freshly loaded object for TC and one for XDP.
-///
-/// # Errors
-/// At the first packet that does not come out as the case says, or not the same everywhere, and when the
-/// tables differ at the end.
-pub fn play(case: &Case) -> anyhow::Result<()> {
-    wait_for_uptime(case)?;
-    let host = Host::new(&case.rules);
-    let mut kernels = vec![];
-    for place in case.places {
-        kernels.push(Kernel::load(*place, &case.rules)?);
+/// The kernel's side of cases that are played one after another.
+#[derive(Debug, Default)]
+pub struct Stage {
+    kernels: Vec<Kernel>,
+}
+
+impl Stage {
+    /// Plays a case on the host and in the kernel, in a network of its own, because the programs look at the
+    /// sockets of whoever runs them.
+    ///
+    /// # Errors
+    /// At the first packet that does not come out as the case says, or not the same everywhere, and when the
+    /// tables differ at the end.
+    ///
+    /// # Panics
+    /// When the host's tables are not whole at the end.
+    pub fn play(&mut self, case: &Case) -> anyhow::Result<()> {
+        let player = || {
+            unshare(CloneFlags::CLONE_NEWNET).context("no network of its own")?;
+            let _sockets = open_sockets(case)?;
+            self.play_here(case)
+        };
+        thread::scope(|scope| scope.spawn(player).join().expect("the host's tables are whole"))
     }
-    for (number, step) in (1..).zip(&case.steps) {
-        let outcome = host_step(&host, step).with_context(|| place(case, number, step))?;
-        for kernel in &mut kernels {
-            kernel_step(kernel, step, outcome.as_ref()).with_context(|| place(case, number, step))?;
+
+    fn play_here(&mut self, case: &Case) -> anyhow::Result<()> {
+        let host = case.host();
+        let numbers = case.places.iter().map(|place| self.begin(*place, &case.rules));
+        let numbers: Vec<usize> = numbers.collect::<Result<_, _>>()?;
+        for number in &numbers {
+            self.kernels[*number].tend(host.now())?;
         }
-    }
-    for kernel in &kernels {
-        if let Some(difference) = host.state().difference(&kernel.state()?) {
-            bail!("{}: on the host and in {:?} the tables differ:\n{difference}", case.name, kernel.place());
+        for (number, step) in (1..).zip(&case.steps) {
+            let outcome = host_step(&host, step).with_context(|| place(case, number, step))?;
+            for kernel in &numbers {
+                kernel_step(&mut self.kernels[*kernel], step, host.now(), outcome.as_ref())
+                    .with_context(|| place(case, number, step))?;
+            }
         }
+        for number in numbers {
+            let kernel = &self.kernels[number];
+            if let Some(difference) = host.state().difference(&kernel.state()?) {
+                let place = kernel.place();
+                bail!("{}: on the host and in {place:?} the tables differ:\n{difference}", case.name);
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Has a kernel begin with these rules, and gives its number.
+    fn begin(&mut self, place: Place, rules: &Rules) -> anyhow::Result<usize> {
+        if let Some(number) = self.kernels.iter().position(|kernel| kernel.fits(place, rules)) {
+            self.kernels[number].begin_again(rules)?;
+            return Ok(number);
+        }
+        self.kernels.push(Kernel::load(place, rules)?);
+        Ok(self.kernels.len() - 1)
+    }
+}
+
+/// The host's sockets, which last as long as what is given back. They are at any address, because the network
+/// has none.
+fn open_sockets(case: &Case) -> anyhow::Result<(Vec<TcpListener>, Vec<UdpSocket>)> {
+    let at = |protocol| {
+        let of = move |socket: &&(u8, SocketAddrV4)| socket.0 == protocol;
+        case.sockets.iter().filter(of).map(|(_, at)| (Ipv4Addr::UNSPECIFIED, at.port()))
+    };
+    let tcp = at(TCP).map(TcpListener::bind).collect::<Result<_, _>>()?;
+    Ok((tcp, at(UDP).map(UdpSocket::bind).collect::<Result<_, _>>()?))
 }
 
 fn host_step(host: &Host, step: &Step) -> anyhow::Result<Option<Outcome>> {
     match step {
-        Step::Packet { hook, frame, expected } => {
-            let outcome = host.outcome(*hook, frame)?;
+        Step::Packet { hook, frame, on, expected } => {
+            let outcome = host.outcome(*hook, frame, *on)?;
             if let Some(expected) = expected {
                 same("the case", expected, "the host", &outcome)?;
             }
             return Ok(Some(outcome));
         }
-        Step::Idle(time) => host.wait(*time),
+        Step::Idle(ticks) => host.wait(*ticks),
+        Step::Alone(ticks) => host.wait_alone(*ticks),
+        Step::Sweep(expected) => {
+            let ended = host.sweep();
+            ensure!(ended == *expected, "the sweep ends {ended} flows rather than {expected}");
+        }
         Step::EndFlows => host.end_flows(),
     }
     Ok(None)
 }
 
-fn kernel_step(kernel: &mut Kernel, step: &Step, on_host: Option<&Outcome>) -> anyhow::Result<()> {
+fn kernel_step(kernel: &mut Kernel, step: &Step, now: u32, on_host: Option<&Outcome>) -> anyhow::Result<()> {
     match step {
-        Step::Packet { hook, frame, .. } => {
-            let outcome = kernel.run(*hook, frame)?;
+        Step::Packet { hook, frame, on, .. } => {
+            let outcome = kernel.run(*hook, frame, *on, now)?;
             let on_host = on_host.context("the host ran the packet before")?;
             same("the host", on_host, &format!("{:?}", kernel.place()), &outcome)
         }
-        Step::Idle(time) => kernel.age(*time),
+        Step::Idle(_) => kernel.tend(now),
+        // The kernel is told the time with each packet.
+        Step::Alone(_) => Ok(()),
+        Step::Sweep(expected) => {
+            let ended = kernel.sweep(now)?;
+            ensure!(ended == *expected, "in {:?} the sweep ends {ended} flows", kernel.place());
+            Ok(())
+        }
         Step::EndFlows => kernel.end_flows(),
     }
 }
 
 /// The same verdict and the same bytes. What is dropped has its bytes compared too: nothing may have
-/// touched them.
+/// touched them, unless they are an answer now.
 fn same(one: &str, expected: &Outcome, other: &str, found: &Outcome) -> anyhow::Result<()> {
     let (says, comes_to) = (expected.verdict, found.verdict);
     ensure!(says == comes_to, "{one} says {}, {other} {}", says.name(), comes_to.name());
+    let (says, comes_to) = (expected.answered, found.answered);
+    ensure!(says == comes_to, "{one} says answered {says}, {other} {comes_to}");
     if expected.frame == found.frame {
         return Ok(());
     }
@@ -194,26 +330,10 @@ fn place(case: &Case, number: usize, step: &Step) -> String {
         Step::Packet { hook, frame, .. } => {
             format!("{}: step {number}, at {}: {}", case.name, hook.name(), hex(frame))
         }
-        Step::Idle(time) => format!("{}: step {number}, idle for {time:?}", case.name),
-        Step::EndFlows => format!("{}: step {number}, flows end", case.name),
+        other => format!("{}: step {number}, {other:?}", case.name),
     }
 }
 
 fn hex(frame: &[u8]) -> String {
     frame.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The kernel's flows are aged by setting back when they were last seen, which cannot be before the machine
-/// started. On one that is younger than the case this waits.
-fn wait_for_uptime(case: &Case) -> anyhow::Result<()> {
-    let idle = |step: &Step| if let Step::Idle(time) = step { *time } else { Duration::ZERO };
-    let needed: Duration = case.steps.iter().map(idle).sum();
-    let uptime = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-    // Less than a second over, so that a case's first packet cannot come within the clock's own tick.
-    let missing = (needed + Duration::from_millis(500)).saturating_sub(uptime);
-    if !needed.is_zero() && !missing.is_zero() {
-        say(&format!("{}: waiting {missing:?}, because the machine has only just started", case.name));
-        thread::sleep(missing);
-    }
-    Ok(())
 }

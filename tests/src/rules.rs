@@ -1,10 +1,15 @@
 //! Rules by builder, the same for the host's tables and for the maps: who is masqueraded behind what, what
-//! is forwarded where, and whose an address is.
+//! is forwarded where and for whom, whose an address is, and the lab's settings.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
+use netlab_common::abi::clock;
+use netlab_common::abi::config::{Config, Timeout, flag};
+use netlab_common::abi::port::{Shard, WORDS};
+use netlab_common::abi::rule::{
+    Filtering, Forward, ForwardKey, ForwardPort, Mapping, MasqueradeTarget, TARGETS, Target, Zone,
+};
 use netlab_common::fake::MemTables;
 
 /// An address and how many of its bits count.
@@ -15,12 +20,22 @@ pub type Prefix = ([u8; 4], u8);
 pub struct Rules {
     /// Flows there is room for.
     pub room: u32,
+    /// The settings.
+    pub config: Config,
     /// Who is hidden behind what.
     pub masquerades: Vec<(Prefix, MasqueradeTarget<4>)>,
-    /// What is forwarded where.
-    pub forwards: Vec<(ForwardKey<4>, ForwardTarget<4>)>,
+    /// Which ports are forwarded by which rule.
+    pub forward_ports: Vec<(ForwardKey<4>, ForwardPort)>,
+    /// Forwards, with their rule.
+    pub forwards: Vec<(u32, Forward<4>)>,
+    /// Who may use which restricted forward.
+    pub allow: Vec<(u32, Prefix)>,
     /// Whose an address is.
     pub zones: Vec<(Prefix, Zone)>,
+    /// Interfaces on which nodes' packets arrive, and the host's addresses there.
+    pub interfaces: Vec<(u32, [u8; 4])>,
+    /// What the port bitmaps hold at the start.
+    pub ports: Shard,
 }
 
 impl Rules {
@@ -28,10 +43,20 @@ impl Rules {
     /// `192.168.0.108` on the uplink.
     #[must_use]
     pub fn none() -> Self {
-        Rules { room: 64, masquerades: vec![], forwards: vec![], zones: vec![] }
-            .zone("10.10.0.0/16", Zone::Nodes)
-            .zone("10.10.0.1/32", Zone::Host)
-            .zone("192.168.0.108/32", Zone::Host)
+        Rules {
+            room: 64,
+            config: Config::for_flows(64),
+            masquerades: vec![],
+            forward_ports: vec![],
+            forwards: vec![],
+            allow: vec![],
+            zones: vec![],
+            interfaces: vec![],
+            ports: Shard { words: [0; WORDS], scanned: 0, pad: 0 },
+        }
+        .zone("10.10.0.0/16", Zone::Nodes)
+        .zone("10.10.0.1/32", Zone::Host)
+        .zone("192.168.0.108/32", Zone::Host)
     }
 
     /// Rule 0 and no other: the nodes are masqueraded. Where a port is taken there is one more to choose,
@@ -41,39 +66,99 @@ impl Rules {
         Rules::none().masquerade("10.10.0.0/16", "192.168.0.108", 40_000..=40_000)
     }
 
-    /// Room for so many flows.
+    /// Room for so many flows, and the limits that follow from it.
     #[must_use]
     pub fn room(self, room: u32) -> Self {
-        Rules { room, ..self }
+        let Config { per_source, shard_mask, source_mask, .. } = Config::for_flows(room);
+        Rules { room, ..self }.with(|config| {
+            config.per_source = per_source;
+            config.shard_mask = shard_mask;
+            config.source_mask = source_mask;
+        })
     }
 
-    /// One more masquerade.
+    /// One more masquerade. A port outside the range is kept where it is free.
     #[must_use]
-    pub fn masquerade(mut self, from: &str, behind: &str, ports: RangeInclusive<u16>) -> Self {
+    pub fn masquerade(self, from: &str, behind: &str, ports: RangeInclusive<u16>) -> Self {
+        self.pool(from, behind, 1, ports)
+    }
+
+    /// One more masquerade, behind so many addresses from the first on.
+    #[must_use]
+    pub fn pool(mut self, from: &str, first: &str, addresses: u32, ports: RangeInclusive<u16>) -> Self {
         let target = MasqueradeTarget {
-            address: address(behind),
+            address: address(first),
+            addresses,
             first_port: *ports.start(),
             last_port: *ports.end(),
             rule: self.count(),
+            mapping: Mapping::EndpointDependent as u8,
+            filtering: Filtering::AddressAndPortDependent as u8,
+            keep_any: 1,
+            pad: 0,
         };
         self.masquerades.push((prefix(from), target));
         self
     }
 
+    /// The last masquerade keeps no port outside its range.
+    #[must_use]
+    pub fn within_range(mut self) -> Self {
+        self.last_masquerade().keep_any = 0;
+        self
+    }
+
+    /// The last masquerade's mappings are endpoint-independent, with this filtering.
+    #[must_use]
+    pub fn mapping(mut self, filtering: Filtering) -> Self {
+        let target = self.last_masquerade();
+        target.mapping = Mapping::EndpointIndependent as u8;
+        target.filtering = filtering as u8;
+        self.with(|config| config.flags |= flag::MAPPINGS)
+    }
+
     /// One more forward, from `address:port` of the host to `address:port` of a node; `0.0.0.0` is any of
     /// the host's addresses.
     #[must_use]
-    pub fn forward(mut self, protocol: u8, from: &str, to: &str) -> Self {
-        let (from, to) = (endpoint(from), endpoint(to));
-        let key =
-            ForwardKey { address: from.ip().octets(), port: from.port().to_be_bytes(), protocol, pad: 0 };
-        let target = ForwardTarget {
-            address: to.ip().octets(),
-            port: to.port().to_be_bytes(),
-            pad: [0; 2],
-            rule: self.count(),
-        };
-        self.forwards.push((key, target));
+    pub fn forward(self, protocol: u8, from: &str, to: &str) -> Self {
+        self.targets(protocol, from, &[to])
+    }
+
+    /// One more forward, to several nodes in turn.
+    #[must_use]
+    pub fn targets(self, protocol: u8, from: &str, to: &[&str]) -> Self {
+        self.range(protocol, from, 1, to)
+    }
+
+    /// One more forward, of so many ports from the one in `from` on. `to` has the nodes' ports for the first.
+    #[must_use]
+    pub fn range(mut self, protocol: u8, from: &str, ports: u16, to: &[&str]) -> Self {
+        let (from, rule) = (endpoint(from), self.count());
+        for offset in 0..ports {
+            let port = (from.port() + offset).to_be_bytes();
+            let key = ForwardKey { address: from.ip().octets(), port, protocol, pad: 0 };
+            self.forward_ports.push((key, ForwardPort { rule, offset, pad: 0 }));
+        }
+        let mut targets = [Target { address: [0; 4], port: 0, pad: 0 }; TARGETS];
+        for (target, to) in targets.iter_mut().zip(to) {
+            let to = endpoint(to);
+            *target = Target { address: to.ip().octets(), port: to.port(), pad: 0 };
+        }
+        let forward = Forward { targets, count: to.len() as u32, restricted: 0, turn: 0, pad: 0 };
+        self.forwards.push((rule, forward));
+        self
+    }
+
+    /// The last forward is for sources in these prefixes only.
+    ///
+    /// # Panics
+    /// When there is no forward yet.
+    #[must_use]
+    pub fn allow(mut self, sources: &[&str]) -> Self {
+        let (rule, forward) = self.forwards.last_mut().expect("a forward comes before its allow list");
+        forward.restricted = 1;
+        let rule = *rule;
+        self.allow.extend(sources.iter().map(|source| (rule, prefix(source))));
         self
     }
 
@@ -82,6 +167,61 @@ impl Rules {
     pub fn zone(mut self, around: &str, zone: Zone) -> Self {
         self.zones.push((prefix(around), zone));
         self
+    }
+
+    /// One more interface on which nodes' packets arrive, with the host's address there.
+    #[must_use]
+    pub fn interface(mut self, index: u32, at: &str) -> Self {
+        self.interfaces.push((index, address(at)));
+        self
+    }
+
+    /// Every port but this one is marked as in use, so that every run chooses the same one where a rule names
+    /// no range. What a flow wants to keep it can keep all the same.
+    #[must_use]
+    pub fn one_port(mut self, port: u16) -> Self {
+        self.ports.words = [u64::MAX; WORDS];
+        self.ports.words[usize::from(port >> 6)] &= !(1 << (port & 63));
+        self
+    }
+
+    /// Another timeout.
+    #[must_use]
+    pub fn timeout(self, of: Timeout, seconds: u32) -> Self {
+        self.with(|config| config.timeouts[of as usize] = clock::from_seconds(seconds))
+    }
+
+    /// Another quarantine, in seconds.
+    #[must_use]
+    pub fn quarantine(self, seconds: u32) -> Self {
+        self.with(|config| config.quarantine = clock::from_seconds(seconds))
+    }
+
+    /// Another limit of a source's flows. [`room`](Self::room) sets it too, and so comes before.
+    #[must_use]
+    pub fn per_source(self, flows: u32) -> Self {
+        self.with(|config| config.per_source = flows)
+    }
+
+    /// Connections are taken up in the middle.
+    #[must_use]
+    pub fn pickup(self) -> Self {
+        self.with(|config| config.flags |= flag::PICKUP)
+    }
+
+    /// Ticks that the clock is ahead.
+    #[must_use]
+    pub fn clock_offset(self, ticks: u32) -> Self {
+        self.with(|config| config.clock_offset = ticks)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    fn last_masquerade(&mut self) -> &mut MasqueradeTarget<4> {
+        &mut self.masquerades.last_mut().expect("a masquerade comes before its options").1
     }
 
     /// How many rules there are.
@@ -94,9 +234,14 @@ impl Rules {
     #[must_use]
     pub fn tables(&self) -> MemTables {
         let mut tables = MemTables::with_capacity(self.room);
-        tables.forwards = self.forwards.iter().copied().collect();
+        tables.config.set(self.config);
+        tables.forward_ports = self.forward_ports.iter().copied().collect();
+        tables.forwards.replace(self.forwards.iter().copied().collect());
+        tables.allow = self.allow.iter().map(|(rule, (at, len))| (*rule, *at, *len)).collect();
         tables.masquerades = self.masquerades.iter().map(|((at, len), to)| (*at, *len, *to)).collect();
         tables.zones = self.zones.iter().map(|((at, len), zone)| (*at, *len, *zone)).collect();
+        tables.interfaces = self.interfaces.iter().copied().collect();
+        tables.ports.borrow_mut().fill(self.ports);
         tables
     }
 }

@@ -1,14 +1,21 @@
 //! What the tables hold after a packet, in a form in which the host's and the kernel's can be compared, and
 //! what the packet moved in the counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context as _, bail, ensure};
-use netlab_common::abi::flow::{Direction, Flow, FlowRef, Tuple, life};
+use anyhow::{Context as _, ensure};
+use netlab_common::abi::event::Event;
+use netlab_common::abi::flow::{Direction, Flow, FlowRef, NO_SLOT, Tuple, life};
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::port::Shard;
 use netlab_common::abi::rule::RuleCounters;
 use netlab_common::abi::verdict::{COUNTERS, Count, Verdict, received_index, verdict_index};
+use netlab_common::conntrack::{port_shard, source, state};
+use netlab_common::fake::MemTables;
+use netlab_common::tables::Tables as _;
+
+use crate::rules::Rules;
 
 /// Received and verdict counters, all CPUs together, by index.
 pub type Counts = Vec<Count>;
@@ -18,6 +25,8 @@ pub type Counts = Vec<Count>;
 pub struct Outcome {
     /// The one verdict whose counter moved.
     pub verdict: Verdict,
+    /// Whether the packet was dropped and answered, and the frame is the answer.
+    pub answered: bool,
     /// The frame afterwards.
     pub frame: Vec<u8>,
 }
@@ -30,9 +39,15 @@ pub struct FlowView {
     life: u32,
     state: u32,
     rule: u32,
-    hooks: [u32; 2],
+    kind: u8,
+    filtering: u8,
+    hooks: [u8; 2],
+    /// The mapping that it uses, by its inside.
+    mapping: Option<Tuple<4>>,
+    users: u32,
     packets: [u64; 2],
     bytes: [u64; 2],
+    numbers: [(u32, u32); 2],
 }
 
 /// Everything the datapath wrote.
@@ -44,6 +59,30 @@ pub struct State {
     pub counts: Counts,
     /// Counters of each rule.
     pub rules: Vec<RuleCounters>,
+    /// Event counters.
+    pub events: Vec<u64>,
+}
+
+/// The flow table and what is counted beside it, as it was read.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Slots that are not free.
+    pub flows: Vec<(u32, Flow<4>)>,
+    /// All keys.
+    pub keys: Vec<(Tuple<4>, FlowRef)>,
+    /// Ports that are marked, with their bitmap's number.
+    pub ports: BTreeSet<(u32, u16)>,
+    /// The cells of the source counters.
+    pub sources: Vec<u32>,
+}
+
+/// The ports that are marked in bitmaps, with their bitmap's number.
+pub fn marked(shards: &[Shard]) -> BTreeSet<(u32, u16)> {
+    let is_marked = |shard: &Shard, port: u16| shard.words[usize::from(port >> 6)] & 1 << (port & 63) != 0;
+    let of_one = |(number, shard)| {
+        (0..=u16::MAX).filter(move |port| is_marked(shard, *port)).map(move |port| (number, port))
+    };
+    (0u32..).zip(shards).flat_map(of_one).collect()
 }
 
 impl fmt::Display for State {
@@ -59,6 +98,11 @@ impl fmt::Display for State {
             let Count { packets, bytes } = self.counts[index as usize];
             if packets != 0 || bytes != 0 {
                 writeln!(to, "{name}: {packets} packets, {bytes} bytes")?;
+            }
+        }
+        for (event, count) in Event::ALL.iter().zip(&self.events) {
+            if *count != 0 {
+                writeln!(to, "event {}: {count}", event.name())?;
             }
         }
         Ok(())
@@ -113,40 +157,69 @@ pub fn verdict_between(before: &Counts, after: &Counts, hook: Hook, len: usize) 
     Ok(verdict)
 }
 
-/// The flows as they can be compared, provided that the table is whole: each flow has its two keys, each
-/// key its flow (invariant 1).
-///
-/// # Errors
-/// When a flow lacks a key, or a key leads nowhere.
-pub fn whole(
-    flows: impl IntoIterator<Item = (u32, Flow<4>)>,
-    keys: impl IntoIterator<Item = (Tuple<4>, FlowRef)>,
-) -> anyhow::Result<Vec<FlowView>> {
-    let mut keys: BTreeMap<_, _> = keys.into_iter().collect();
-    let mut views = vec![];
-    for (slot, Flow { head, counters }) in flows {
-        if head.life == life::FREE {
-            continue;
+impl Table {
+    /// The flows as they can be compared, provided that the table is whole: each flow has its two keys, each
+    /// key its flow (invariant 1), each mapping the users that it counts, each marked port one flow, and each
+    /// source as many as are counted.
+    ///
+    /// # Errors
+    /// When anything is missing, or there is too much of it.
+    pub fn views(&self, rules: &Rules) -> anyhow::Result<Vec<FlowView>> {
+        self.check_keys()?;
+        self.check_books(&rules.tables())?;
+        let mut views: Vec<_> = self.flows.iter().map(|(_, flow)| self.view(flow)).collect();
+        views.sort();
+        Ok(views)
+    }
+
+    fn check_keys(&self) -> anyhow::Result<()> {
+        let mut keys: BTreeMap<_, _> = self.keys.iter().copied().collect();
+        for (slot, Flow { head, .. }) in &self.flows {
+            ensure!(head.life != life::FORMING, "slot {slot} has a flow that nobody makes any more");
+            for (tuple, direction) in [(head.original, Direction::Original), (head.reply, Direction::Reply)] {
+                let to = FlowRef::new(*slot, head.generation, direction);
+                let found = keys.remove(&tuple);
+                ensure!(found == Some(to), "{tuple:?} leads to {found:?} rather than {to:?}");
+            }
         }
-        for (tuple, direction) in [(head.original, Direction::Original), (head.reply, Direction::Reply)] {
-            let to = FlowRef { slot, generation: head.generation, direction: direction as u32 };
-            let found = keys.remove(&tuple);
-            ensure!(found == Some(to), "{tuple:?} leads to {found:?} rather than {to:?}");
+        ensure!(keys.is_empty(), "keys that lead to no flow: {keys:?}");
+        Ok(())
+    }
+
+    /// `anew` is a table without flows, in which what the flows hold is counted anew.
+    fn check_books(&self, anew: &MemTables) -> anyhow::Result<()> {
+        let mut ports = marked(&anew.ports.borrow());
+        for (slot, Flow { head, .. }) in &self.flows {
+            let users = self.flows.iter().filter(|(_, user)| user.head.mapping == *slot).count();
+            ensure!(head.users as usize == users, "slot {slot} counts {} users, not {users}", head.users);
+            source::count(anew, head.original.src, true);
+            if head.state & state::OWNS_PORT != 0 {
+                let port = (port_shard(anew, &head.reply), u16::from_be_bytes(head.reply.dport));
+                ensure!(ports.insert(port), "two flows own port {port:?}");
+            }
         }
-        views.push(FlowView {
+        ensure!(ports == self.ports, "flows own the ports {ports:?}, and marked are {:?}", self.ports);
+        let cells: Vec<u32> = (0..self.sources.len() as u32).map(|cell| anew.source_cell(cell)).collect();
+        ensure!(cells == self.sources, "sources hold {cells:?}, and counted are {:?}", self.sources);
+        Ok(())
+    }
+
+    fn view(&self, Flow { head, counters }: &Flow<4>) -> FlowView {
+        let mapping = self.flows.iter().find(|(slot, _)| head.mapping != NO_SLOT && *slot == head.mapping);
+        FlowView {
             original: head.original,
             reply: head.reply,
             life: head.life,
             state: head.state,
             rule: head.rule,
+            kind: head.kind,
+            filtering: head.filtering,
             hooks: [head.original_hook, head.reply_hook],
+            mapping: mapping.map(|(_, mapping)| mapping.head.original),
+            users: head.users,
             packets: counters.packets,
             bytes: counters.bytes,
-        });
+            numbers: [0, 1].map(|direction| (counters.end[direction], counters.ack[direction])),
+        }
     }
-    if !keys.is_empty() {
-        bail!("keys that lead to no flow: {keys:?}");
-    }
-    views.sort();
-    Ok(views)
 }

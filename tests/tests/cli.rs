@@ -189,7 +189,8 @@ fn without_root_every_verb_says_that_it_needs_it() {
     machine.write("lab.toml", GOOD);
     let _ = machine.sh("chmod 755 . && $NETLAB up").ok();
     let before = machine.inventory();
-    for verb in ["status", "stats", "conntrack ls", "forward ls", "masquerade ls", "down"] {
+    for verb in ["status", "stats", "conntrack ls", "conntrack flush", "forward ls", "masquerade ls", "down"]
+    {
         let said = machine.sh(&format!("setpriv --reuid=65534 --clear-groups $NETLAB {verb}")).fails(5);
         assert!(said.contains("help: run it as root: `sudo netlab …`"), "netlab {verb}: {said}");
         assert_eq!(said.matches("error:").count(), 1, "netlab {verb}: {said}");

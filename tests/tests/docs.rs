@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use netlab_common::abi::config::DEFAULT_SECONDS;
+use netlab_common::abi::event::Event;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
 use netlab_common::abi::verdict::Verdict;
-use netlab_common::conntrack::timeout;
 use netlab_tests::machine::workspace;
 
 /// The rows of the first table below a heading, without its head: their cells.
@@ -24,6 +25,12 @@ fn first_cells(heading: &str) -> Vec<String> {
     rows(heading).into_iter().map(|cells| cells[0].clone()).collect()
 }
 
+#[track_caller]
+fn assert_same_table(heading: &str, wanted: &[Vec<String>]) {
+    let lines: Vec<_> = wanted.iter().map(|cells| format!("| {} |", cells.join(" | "))).collect();
+    assert_eq!(rows(heading), wanted, "docs/datapath.md wants this table:\n{}", lines.join("\n"));
+}
+
 #[test]
 fn the_verdict_table_is_the_enum() {
     let wanted: Vec<Vec<String>> = Verdict::ALL
@@ -33,11 +40,7 @@ fn the_verdict_table_is_the_enum() {
             vec![name, verdict.disposition().name().to_owned(), verdict.explain().trim().to_owned()]
         })
         .collect();
-    let lines = |rows: &[Vec<String>]| {
-        rows.iter().map(|cells| format!("| {} |", cells.join(" | "))).collect::<Vec<_>>().join("\n")
-    };
-    let found = rows("## Verdicts");
-    assert_eq!(found, wanted, "docs/datapath.md wants this table:\n{}", lines(&wanted));
+    assert_same_table("## Verdicts", &wanted);
 }
 
 #[test]
@@ -56,18 +59,18 @@ fn the_hook_table_names_every_hook_and_its_program() {
 
 #[test]
 fn the_timeout_table_has_the_timeouts() {
-    let seconds: Vec<u64> = rows("## A flow's life")
+    let seconds: Vec<u32> = rows("## A flow's life")
         .into_iter()
         .map(|cells| cells[1].trim_end_matches(" s").replace(',', "").parse().expect("seconds"))
         .collect();
-    let wanted = [
-        timeout::TCP_ESTABLISHED,
-        timeout::TCP_TRANSITORY,
-        timeout::TCP_CLOSED,
-        timeout::TCP_RESET,
-        timeout::UDP_REPLIED,
-        timeout::UDP_UNREPLIED,
-        timeout::ICMP,
-    ];
-    assert_eq!(seconds, wanted.map(|nanoseconds| nanoseconds / 1_000_000_000));
+    assert_eq!(seconds, DEFAULT_SECONDS);
+}
+
+#[test]
+fn the_event_table_is_the_enum() {
+    let wanted: Vec<Vec<String>> = Event::ALL
+        .iter()
+        .map(|event| vec![format!("`{}`", event.name()), event.explain().trim().to_owned()])
+        .collect();
+    assert_same_table("## Events", &wanted);
 }

@@ -7,16 +7,31 @@ use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::{Program, ProgramType};
 use netlab_agent::datapath::object::{self, Sizes};
+use netlab_common::abi::config::{self, Config, SOURCE_ROWS};
+use netlab_common::abi::event::EVENTS;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
 use netlab_common::abi::names;
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
+use netlab_common::abi::port::{Pulse, Shard};
+use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_tests::need::need_root;
 
-const SIZES: Sizes = Sizes { flows: 16, forwards: 3, masquerades: 5, zones: 7, interfaces: 6, rules: 9 };
+const SIZES: Sizes = Sizes {
+    flows: 4096,
+    contacts: 11,
+    forward_ports: 3,
+    allow: 4,
+    masquerades: 5,
+    zones: 7,
+    interfaces: 6,
+    rules: 9,
+};
 
 /// A prefix's length stands before its address in the key of a trie.
 const PREFIX: usize = size_of::<u32>() + size_of::<[u8; 4]>();
+
+/// And before rule and source in an allow list's.
+const ALLOWED: usize = size_of::<u32>() + size_of::<AllowKey<4>>();
 
 /// Loads, or says that the test cannot run.
 fn loaded() -> Option<Ebpf> {
@@ -38,28 +53,37 @@ macro_rules! is {
     };
 }
 
-fn expected() -> [Expected; 10] {
+fn expected() -> [Expected; 18] {
     let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
     let index = size_of::<u32>();
+    let (tuple, reference) = (size_of::<Tuple<4>>(), size_of::<FlowRef>());
+    let (forward_key, forward_port) = (size_of::<ForwardKey<4>>(), size_of::<ForwardPort>());
+    let cells = SOURCE_ROWS * config::source_cells(SIZES.flows);
     [
         row(names::FLOWS, is!(Array), index, size_of::<Flow<4>>(), SIZES.flows),
-        row(names::KEYS, is!(HashMap), size_of::<Tuple<4>>(), size_of::<FlowRef>(), 2 * SIZES.flows),
+        row(names::KEYS, is!(HashMap), tuple, reference, 2 * SIZES.flows),
         row(names::FREE_SLOTS, is!(Queue), 0, size_of::<u32>(), SIZES.flows),
         row(names::FRESH_SLOT, is!(Array), index, size_of::<u64>(), 1),
-        row(
-            names::FORWARDS,
-            is!(HashMap),
-            size_of::<ForwardKey<4>>(),
-            size_of::<ForwardTarget<4>>(),
-            SIZES.forwards,
-        ),
+        row(names::CONFIG, is!(Array), index, size_of::<Config>(), 1),
+        row(names::PORTS, is!(Array), index, size_of::<Shard>(), config::shards(SIZES.flows)),
+        row(names::SOURCES, is!(Array), index, size_of::<u32>(), cells),
+        row(names::CONTACTS, is!(LruHashMap), tuple, reference, SIZES.contacts),
+        row(names::PULSE, is!(Array), index, size_of::<Pulse>(), 1),
+        row(names::FORWARD_PORTS, is!(HashMap), forward_key, forward_port, SIZES.forward_ports),
+        row(names::FORWARDS, is!(Array), index, size_of::<Forward<4>>(), SIZES.rules),
+        row(names::ALLOW, is!(LpmTrie), ALLOWED, size_of::<u32>(), SIZES.allow),
         row(names::MASQUERADES, is!(LpmTrie), PREFIX, size_of::<MasqueradeTarget<4>>(), SIZES.masquerades),
         row(names::ZONES, is!(LpmTrie), PREFIX, size_of::<u32>(), SIZES.zones),
-        row(names::INTERFACES, is!(HashMap), index, size_of::<u32>(), SIZES.interfaces),
+        row(names::INTERFACES, is!(HashMap), index, size_of::<[u8; 4]>(), SIZES.interfaces),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
+        row(names::EVENTS, is!(Array), index, size_of::<u64>(), EVENTS),
     ]
 }
+
+/// Maps that are no other program's business, and not pinned: what a packet lays aside, and what programs tell
+/// of it.
+const OWN: [&str; 2] = ["NL_DRAFT", "AYA_LOGS"];
 
 #[test]
 fn every_map_has_the_type_and_the_sizes_that_both_sides_use() {
@@ -80,7 +104,7 @@ fn the_object_has_the_named_maps_and_no_others() {
     let Some(object) = loaded() else { return };
     let found: BTreeSet<&str> =
         object.maps().map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(found, rows);
+    assert_eq!(found, rows.into_iter().chain(OWN).collect());
 }
 
 #[test]
@@ -90,12 +114,15 @@ fn the_object_has_the_named_programs_and_no_others() {
         object.programs().map(|(name, program)| (name, program.prog_type())).collect();
     let tc = names::TC_PROGRAMS.map(|name| (name, ProgramType::SchedClassifier));
     let xdp = names::XDP_PROGRAMS.map(|name| (name, ProgramType::Xdp));
-    assert_eq!(found, tc.into_iter().chain(xdp).collect());
+    let sweep = (names::SWEEP_PROGRAM, ProgramType::SchedClassifier);
+    assert_eq!(found, tc.into_iter().chain(xdp).chain([sweep]).collect());
 }
 
 #[test]
 fn the_kernel_keeps_every_name_whole() {
-    for name in [&names::MAPS[..], &names::TC_PROGRAMS, &names::XDP_PROGRAMS].concat() {
+    for name in
+        [&names::MAPS[..], &names::TC_PROGRAMS, &names::XDP_PROGRAMS, &[names::SWEEP_PROGRAM]].concat()
+    {
         assert!(name.len() <= 15, "{name} is cut off in the kernel's own lists");
     }
 }

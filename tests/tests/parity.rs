@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use netlab_common::abi::verdict::Verdict;
-use netlab_tests::cases::{self, forward, guard, lifetime, masquerade, random, wire};
+use netlab_tests::cases::{
+    self, forward, guard, host, lifetime, limits, mapping, masquerade, random, targets, tcp, wire,
+};
 use netlab_tests::need::need_root;
-use netlab_tests::progrun::{Case, play, play_on_host};
+use netlab_tests::progrun::{Case, Stage, play_on_host};
 
 /// Named in every failure; another seed is another test.
 const SEEDS: [u64; 3] = [0x006e_6574_6c61_6231, 0x006e_6574_6c61_6232, 0x006e_6574_6c61_6233];
@@ -16,8 +18,9 @@ fn agree_on(cases: &[Case]) {
     if !need_root() {
         return;
     }
+    let mut stage = Stage::default();
     let faults: Vec<String> =
-        cases.iter().filter_map(|case| play(case).err()).map(|fault| format!("{fault:#}")).collect();
+        cases.iter().filter_map(|case| stage.play(case).err()).map(|fault| format!("{fault:#}")).collect();
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n\n"));
 }
 
@@ -27,8 +30,33 @@ fn host_tc_and_xdp_agree_on_masquerades() {
 }
 
 #[test]
+fn host_tc_and_xdp_agree_on_pools_ranges_and_mappings() {
+    agree_on(&mapping::cases());
+}
+
+#[test]
 fn host_tc_and_xdp_agree_on_forwards() {
     agree_on(&forward::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_targets_ranges_and_allow_lists() {
+    agree_on(&targets::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_the_hosts_own_flows() {
+    agree_on(&host::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_connections() {
+    agree_on(&tcp::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_limits_and_refusals() {
+    agree_on(&limits::cases());
 }
 
 #[test]
@@ -48,14 +76,14 @@ fn host_tc_and_xdp_agree_on_checksums_options_and_lengths() {
 
 #[test]
 fn host_tc_and_xdp_agree_on_random_packets() {
-    agree_on(&SEEDS.map(|seed| random::case(seed, 300)));
+    agree_on(&SEEDS.map(|seed| random::cases(seed, 300)).concat());
 }
 
 #[test]
 fn the_random_packets_come_to_most_verdicts() {
     let mut provoked = BTreeSet::new();
-    for seed in SEEDS {
-        match play_on_host(&random::case(seed, 300)) {
+    for case in SEEDS.map(|seed| random::cases(seed, 300)).concat() {
+        match play_on_host(&case) {
             Ok(verdicts) => provoked.extend(verdicts),
             Err(fault) => panic!("{fault:#}"),
         }

@@ -10,9 +10,11 @@ mod forward;
 mod hooks;
 #[path = "scenarios/lifetime.rs"]
 mod lifetime;
+#[path = "scenarios/limits.rs"]
+mod limits;
 #[path = "scenarios/masquerade.rs"]
 mod masquerade;
-#[path = "scenarios/open.rs"]
-mod open;
+#[path = "scenarios/meddled.rs"]
+mod meddled;
 #[path = "scenarios/regressions.rs"]
 mod regressions;

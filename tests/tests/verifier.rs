@@ -8,7 +8,16 @@ use netlab_agent::datapath::object::{self, Sizes};
 use netlab_common::abi::names;
 use netlab_tests::need::need_root;
 
-const SIZES: Sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, interfaces: 8, rules: 8 };
+const SIZES: Sizes = Sizes {
+    flows: 64,
+    contacts: 8,
+    forward_ports: 8,
+    allow: 8,
+    masquerades: 8,
+    zones: 8,
+    interfaces: 8,
+    rules: 8,
+};
 
 /// Instructions by program, under whatever heading.
 fn budget() -> BTreeMap<String, u32> {
@@ -53,7 +62,8 @@ fn no_program_outgrows_its_budget_by_more_than_a_tenth() {
 
 #[test]
 fn the_budget_names_every_program_and_no_other() {
-    let mut named: Vec<_> = names::TC_PROGRAMS.into_iter().chain(names::XDP_PROGRAMS).collect();
+    let mut named: Vec<_> =
+        names::TC_PROGRAMS.into_iter().chain(names::XDP_PROGRAMS).chain([names::SWEEP_PROGRAM]).collect();
     named.sort_unstable();
     assert_eq!(budget().keys().collect::<Vec<_>>(), named);
 }

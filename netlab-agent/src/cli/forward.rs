@@ -5,30 +5,20 @@ use super::{Format, print};
 use crate::datapath::maps::Maps;
 use crate::error::Result;
 use crate::output::rules::{self, ForwardRow, MasqueradeRow};
-use crate::{nat, stats};
 
 /// Lists the port forwards.
 pub fn forwards(lab: Option<&str>, format: Format) -> Result<u8> {
     let Running { lab, .. } = find(lab)?;
-    let counters = match lab.forwards.is_empty() {
-        true => Vec::new(),
-        false => stats::rules(&Maps::open(&lab.name)?, lab.forwards.len() as u32)?,
-    };
-    let rows: Vec<ForwardRow<'_>> = lab
-        .forwards
-        .iter()
-        .zip(counters)
-        .enumerate()
-        .map(|(index, (forward, counters))| ForwardRow {
-            rule: index as u32,
-            node: &lab.nodes[forward.node].name,
-            forward,
-            counters,
-        })
-        .collect();
+    let mut rows = Vec::new();
+    if !lab.forwards.is_empty() {
+        let maps = Maps::open(&lab.name)?;
+        for forward in &lab.forwards {
+            rows.push(ForwardRow { forward, counters: maps.rule(forward.rule)? });
+        }
+    }
     print(&match format {
-        Format::Table => rules::forward_table(&rows),
-        Format::Json => rules::forward_json(&lab.name, &rows),
+        Format::Table => rules::forward_table(&lab, &rows),
+        Format::Json => rules::forward_json(&lab, &rows),
     })?;
     Ok(0)
 }
@@ -39,14 +29,13 @@ pub fn masquerades(lab: Option<&str>, format: Format) -> Result<u8> {
     let mut rows = Vec::new();
     if !lab.masquerades.is_empty() {
         let maps = Maps::open(&lab.name)?;
-        for (index, masquerade) in lab.masquerades.iter().enumerate() {
-            let rule = nat::masquerade_rule(&lab, index);
-            rows.push(MasqueradeRow { rule, masquerade, counters: maps.rule(rule)? });
+        for masquerade in &lab.masquerades {
+            rows.push(MasqueradeRow { masquerade, counters: maps.rule(masquerade.rule)? });
         }
     }
     print(&match format {
         Format::Table => rules::masquerade_table(&rows),
-        Format::Json => rules::masquerade_json(&lab.name, &rows),
+        Format::Json => rules::masquerade_json(&lab, &rows),
     })?;
     Ok(0)
 }

@@ -7,7 +7,11 @@ mod down;
 mod exec;
 mod forward;
 mod lint;
+mod matching;
+mod messages;
+mod nat;
 mod raise;
+mod rule;
 mod running;
 mod stats;
 mod status;
@@ -15,7 +19,7 @@ mod supervise;
 mod up;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -103,20 +107,20 @@ enum Verb {
     },
     /// Try the lab's checks.
     Check(Output),
-    /// Port forwards and their counters.
+    /// Port forwards: their counters, and adding and removing them.
     Forward {
         #[command(subcommand)]
-        verb: List,
+        verb: rule::Verb,
     },
     /// Masquerades and their counters.
     Masquerade {
         #[command(subcommand)]
         verb: List,
     },
-    /// The flow table.
+    /// The flow table, and ending flows.
     Conntrack {
         #[command(subcommand)]
-        verb: List,
+        verb: conntrack::Verb,
     },
     /// What each hook received and what became of it.
     Stats(Output),
@@ -158,9 +162,11 @@ pub fn run(arguments: Arguments) -> Result<u8> {
         Verb::Exec { node, command } => exec::exec(lab, &node, &command),
         Verb::Shell { node } => exec::shell(lab, &node),
         Verb::Check(output) => check::check(lab, output.format),
-        Verb::Forward { verb: List::Ls(output) } => forward::forwards(lab, output.format),
+        Verb::Forward { verb: rule::Verb::Ls(output) } => forward::forwards(lab, output.format),
+        Verb::Forward { verb: rule::Verb::Add { publish, allow } } => rule::add(lab, &publish, &allow),
+        Verb::Forward { verb: rule::Verb::Rm { forward, keep_flows } } => rule::rm(lab, &forward, keep_flows),
         Verb::Masquerade { verb: List::Ls(output) } => forward::masquerades(lab, output.format),
-        Verb::Conntrack { verb: List::Ls(output) } => conntrack::ls(lab, output.format),
+        Verb::Conntrack { verb } => conntrack::run(lab, verb),
         Verb::Stats(output) => stats::stats(lab, output.format),
         Verb::Lint { file } => lint::lint(&file.path()),
     }
@@ -171,11 +177,16 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Prints a result. A reader that has gone away (`| head`) is not an error.
+/// Prints a result.
 fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+    stream(|out| out.write_all(text.as_bytes()))
+}
+
+/// Prints a result piece by piece. A reader that has gone away (`| head`) is not an error.
+fn stream(write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Kind::Failed, format!("cannot write the result: {error}")))
         }
         _ => Ok(()),

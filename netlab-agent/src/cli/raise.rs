@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use super::down::undo;
-use super::{note, running};
+use super::{nat, note, running};
 use crate::error::{Failure, Kind, Result};
 use crate::lab::{self, Lab, Place};
-use crate::nat::{self, HostAddresses};
-use crate::netlink::Netlink;
 use crate::topology::journal::Journal;
 use crate::topology::process::{self, Started};
 use crate::topology::{self, Built, LabDir, LabLock};
@@ -113,7 +111,7 @@ async fn finish(
     text: &str,
     cancel: impl Future<Output = ()>,
 ) -> Result<Vec<Started>> {
-    install_datapath(lab, built).await?;
+    nat::install(lab, dir, built).await?;
     let mut started = process::start_all(lab, built, dir, &folder_of(path))?;
     tokio::select! {
         biased;
@@ -135,7 +133,8 @@ fn folder_of(path: &Path) -> PathBuf {
     absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
-/// `up` of a lab that is up: changes nothing, except that an agent that died gets a successor.
+/// `up` of a lab that is up: an agent that died gets a successor, and programs of another build make way for
+/// this one's. Nothing else is changed.
 async fn again(dir: LabDir, lab: Lab, text: &str) -> Result<Raised> {
     let name = &lab.name;
     if !dir.path().join("lab.json").exists() {
@@ -152,76 +151,39 @@ async fn again(dir: LabDir, lab: Lab, text: &str) -> Result<Raised> {
         )
         .hint(format!("take it down first with `netlab down -l {name}`")));
     }
-    if agent::find(&dir).is_some() {
+    let uplink = Journal::read(&dir)?.and_then(|journal| journal.uplink);
+    let outdated = uplink.filter(|_| !nat::is_current(&dir));
+    if agent::find(&dir).is_some() && outdated.is_none() {
         return Ok(Raised::Already(format!("lab {name} is up already; nothing was changed\n")));
     }
+    // Before anything is touched: maps of another layout are another netlab's to keep.
+    if outdated.is_some() {
+        datapath::bpffs::look(name)?;
+    }
     let lock = dir.lock()?;
-    if agent::find(&dir).is_some() || !dir.journal().exists() {
+    if !dir.journal().exists() || (agent::find(&dir).is_some() && nat::is_current(&dir)) {
         // Another `up` or `down` was quicker.
         return Ok(Raised::Already(format!(
             "lab {name} is in another netlab's hands; nothing was changed\n"
         )));
     }
-    note(&format!("lab {name} is up without its agent; this one takes over, nothing else was changed"));
-    Ok(Raised::Up(Box::new(Up { dir, lab, started: Vec::new(), lock })))
-}
-
-/// Loads, fills and attaches the datapath of a lab that has an uplink.
-async fn install_datapath(lab: &Lab, built: &Built) -> Result<()> {
-    let Some(uplink) = &built.uplink else { return Ok(()) };
-    let host = built.namespace(Place::Host);
-    let netlink = host.enter(Netlink::open)??;
-    if netlink.links().await?.iter().any(|link| link.index == uplink.index && !link.ethernet) {
-        return Err(Failure::new(
-            Kind::Usage,
-            format!(
-                "uplink {} is not an Ethernet interface, the only kind that netlab's NAT reads",
-                uplink.name
-            ),
-        )
-        .hint("name an Ethernet interface as `uplink` in `[host]`"));
-    }
-    let addresses = netlink.addresses().await?;
-    let mut known = HostAddresses {
-        uplink: uplink.name.clone(),
-        uplink_addresses: Vec::new(),
-        lab_interfaces: lab_interfaces(lab, built, uplink.index),
-        all: Vec::new(),
-    };
-    for found in addresses {
-        if let ipnet::IpNet::V4(net) = found.address {
-            known.all.push(net.addr());
-            if found.index == uplink.index {
-                known.uplink_addresses.push(net);
-            }
+    // The lab as it runs, with the forwards that were added and taken away meanwhile.
+    let lab = running::find(Some(name))?.lab;
+    match outdated {
+        Some(uplink) => {
+            agent::stop(&dir)?;
+            nat::upgrade(&lab, &dir, &uplink.name).await?;
+            note(&format!(
+                "lab {} is up with programs of another build; they were replaced, flows and counters stay",
+                lab.name
+            ));
         }
+        None => note(&format!(
+            "lab {} is up without its agent; this one takes over, nothing else was changed",
+            lab.name
+        )),
     }
-    if known.uplink_addresses.is_empty() && !lab.masquerades.is_empty() {
-        return Err(Failure::new(
-            Kind::Usage,
-            format!("uplink {} has no IPv4 address to hide the masqueraded nodes behind", uplink.name),
-        )
-        .hint(format!("give {} an address, or name another `uplink` in `[host]`", uplink.name)));
-    }
-    let rules = nat::rules(lab, &known);
-    let interfaces = nat::interfaces(lab, &uplink.name);
-    host.enter(|| datapath::install(&lab.name, &interfaces, &rules))??;
-    Ok(())
-}
-
-/// Where nodes' packets arrive at the host's stack: the bridges, and the cable ends that are no bridge's port.
-fn lab_interfaces(lab: &Lab, built: &Built, uplink: u32) -> Vec<u32> {
-    let outside = built.uplink.as_ref().map(|uplink| nat::outside(lab, &uplink.name)).unwrap_or_default();
-    let ends = built.ports.iter().filter(|port| match port.other {
-        Place::Node(node) => !outside.contains(&node),
-        Place::Host => false,
-    });
-    let bridges = built.bridges.iter().map(|bridge| bridge.index);
-    let mut indexes: Vec<u32> =
-        bridges.chain(ends.map(|port| port.index)).filter(|index| *index != uplink).collect();
-    indexes.sort_unstable();
-    indexes.dedup();
-    indexes
+    Ok(Raised::Up(Box::new(Up { dir, lab, started: Vec::new(), lock })))
 }
 
 /// What `up` says when it is done.

@@ -28,6 +28,11 @@ pub fn find(name: Option<&str>) -> Result<Running> {
             .hint(format!("if no `netlab up` is at work, clear it away with `netlab down -l {}`", dir.name()))
     })?;
     let lab = serde_json::from_str(&text).map_err(|error| {
+        // A lab of another version says so best by its maps.
+        if let Err(error @ crate::datapath::Error::OtherAbi { .. }) = crate::datapath::bpffs::look(dir.name())
+        {
+            return error.into();
+        }
         Failure::new(Kind::Failed, format!("{} is not readable: {error}", path.display()))
             .hint("the lab was brought up by another version of netlab: take it down and up again")
     })?;
@@ -68,11 +73,15 @@ pub fn find_dir(name: Option<&str>) -> Result<LabDir> {
 
 /// Keeps what other commands need to know of a lab.
 pub fn remember(dir: &LabDir, lab: &Lab, text: &str) -> Result<()> {
+    write_whole(&dir.lab_file(), text.as_bytes())?;
+    update(dir, lab)
+}
+
+/// Keeps what a running lab has become.
+pub fn update(dir: &LabDir, lab: &Lab) -> Result<()> {
     let json = serde_json::to_vec_pretty(lab)
         .map_err(|error| Failure::new(Kind::Failed, format!("the lab cannot be written down: {error}")))?;
-    write_whole(&dir.lab_file(), text.as_bytes())?;
-    write_whole(&dir.path().join("lab.json"), &json)?;
-    Ok(())
+    Ok(write_whole(&dir.path().join("lab.json"), &json)?)
 }
 
 /// The node of this name, or the host.

@@ -1,13 +1,15 @@
 //! `netlab status`: a running lab at a glance, or which labs run.
 
+use netlab_common::abi::event::Event;
+
 use super::running::{Running, find};
-use super::{Format, print, runtime};
+use super::{Format, nat as nat_programs, print, runtime};
 use crate::datapath::{self, maps::Maps};
 use crate::error::Result;
 use crate::output::status::{self, DatapathHealth, Health};
 use crate::topology::journal::Journal;
 use crate::topology::{self, LabDir};
-use crate::{agent, conntrack, nat, sys};
+use crate::{agent, conntrack, nat};
 
 /// Shows the lab of this name or the only one; of several, which there are.
 pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
@@ -26,9 +28,15 @@ pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
             opened => {
                 let maps = opened?;
                 Some(DatapathHealth {
-                    flows: conntrack::list(&maps, sys::monotonic_now())?.len(),
+                    flows: conntrack::walk(&maps)?.count(),
                     capacity: maps.flows.len(),
                     memory: maps.memory(),
+                    events: Event::ALL
+                        .iter()
+                        .map(|event| (event.name(), maps.event(*event)))
+                        .filter(|(_, count)| *count > 0)
+                        .collect(),
+                    current: nat_programs::is_current(&running.dir),
                 })
             }
         },
@@ -59,7 +67,9 @@ fn drift(running: &Running) -> Result<Vec<String>> {
         _ => {}
     }
     if let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) {
-        for (interface, hook) in datapath::missing_links(&lab.name, &nat::interfaces(lab, &uplink.name)) {
+        let host = topology::open(dir, lab.host.namespace.as_deref())?;
+        let interfaces = nat::interfaces(lab, &uplink.name);
+        for (interface, hook) in host.enter(|| datapath::attach::missing(&lab.name, &interfaces))? {
             drift.push(format!("the program for {} is not attached to {interface} any more", hook.name()));
         }
     }

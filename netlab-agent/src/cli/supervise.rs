@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_name;
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
@@ -13,15 +14,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::down::undo;
+use super::messages::Messages;
 use super::raise::{self, Up};
-use super::{note, print, runtime};
-use crate::agent;
+use super::{nat, note, print, running, runtime};
 use crate::datapath::maps::Maps;
+use crate::datapath::sweep::Sweeper;
 use crate::error::{Failure, Kind, Result};
+use crate::lab::Lab;
+use crate::netlink::Monitor;
 use crate::output::live;
-use crate::sys;
 use crate::topology::folder::LabDir;
+use crate::topology::journal::Journal;
 use crate::topology::process::Started;
+use crate::{agent, sys, topology};
 
 /// The signals by which a user or the system asks a process to stop.
 pub struct Interrupts([Signal; 3]);
@@ -73,24 +78,24 @@ pub fn background(path: &Path) -> Result<u8> {
             raise::Raised::Up(up) => *up,
         };
         let dir = up.dir.clone();
-        let maps = match register(&up, &mut interrupts).await.and_then(|maps| {
+        let nat = match register(&up, &mut interrupts).await.and_then(|nat| {
             detach(&dir, line).map_err(|error| {
                 Failure::new(
                     Kind::Interrupted,
                     format!("nobody waits for lab {} any more: {error}", up.lab.name),
                 )
             })?;
-            Ok(maps)
+            Ok(nat)
         }) {
-            Ok(maps) => maps,
+            Ok(nat) => nat,
             Err(failure) => {
                 undo(&dir).await?;
                 return Err(failure);
             }
         };
-        let Up { lab, started, lock, .. } = up;
+        let Up { started, lock, .. } = up;
         drop(lock);
-        watch(&lab.name, maps, started, &mut interrupts, |_| {}).await;
+        watch(&dir, nat, started, &mut interrupts, |_| {}).await;
         Ok(0)
     })
 }
@@ -107,8 +112,8 @@ pub fn foreground(path: &Path) -> Result<u8> {
             raise::Raised::Up(up) => *up,
         };
         let dir = up.dir.clone();
-        let maps = match register(&up, &mut interrupts).await {
-            Ok(maps) => maps,
+        let nat = match register(&up, &mut interrupts).await {
+            Ok(nat) => nat,
             Err(failure) => {
                 undo(&dir).await?;
                 return Err(failure);
@@ -117,7 +122,7 @@ pub fn foreground(path: &Path) -> Result<u8> {
         let Up { lab, started, lock, .. } = up;
         drop(lock);
         let on_terminal = io::stdout().is_terminal();
-        watch(&lab.name, maps, started, &mut interrupts, |maps| {
+        watch(&dir, nat, started, &mut interrupts, |maps| {
             if on_terminal {
                 // A view that cannot be drawn this second may be the next.
                 let columns = sys::columns(io::stdout().as_fd());
@@ -137,8 +142,8 @@ pub fn foreground(path: &Path) -> Result<u8> {
 
 /// Makes this process the agent of a lab that came up, and says so. Any failure, and a signal that came too
 /// late for `raise`, leaves it to the caller to take the lab down again.
-async fn register(up: &Up, interrupts: &mut Interrupts) -> Result<Option<Maps>> {
-    let maps = up.lab.host.uplink.as_ref().map(|_| Maps::open(&up.lab.name)).transpose()?;
+async fn register(up: &Up, interrupts: &mut Interrupts) -> Result<Option<Nat>> {
+    let nat = Nat::open(&up.lab, &up.dir)?;
     agent::register(&up.dir)?;
     let interrupted = tokio::select! {
         biased;
@@ -149,41 +154,124 @@ async fn register(up: &Up, interrupts: &mut Interrupts) -> Result<Option<Maps>> 
         return Err(raise::interrupted());
     }
     print(&raise::summary(&up.lab))?;
-    Ok(maps)
+    Ok(nat)
 }
 
-/// Ends flows, sees commands end, and shows the lab, until a signal comes.
+/// How often the flow table is swept, and all else looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a change of the host's addresses may be followed by others that belong to it.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// The part of an agent's work that concerns a lab's NAT.
+struct Nat {
+    maps: Maps,
+    sweeper: Sweeper,
+    uplink: String,
+    changes: Monitor,
+    messages: Option<Messages>,
+    /// Something changed, or may have; the rules are to be looked at.
+    unsettled: bool,
+    /// When they were last looked at. That is done now and then in any case: a change that nobody heard of,
+    /// or a command that was killed in the middle, is mended by it.
+    looked: Instant,
+}
+
+/// How long nobody looks at the rules if nothing changes.
+const REST: Duration = Duration::from_secs(10);
+
+impl Nat {
+    fn open(lab: &Lab, dir: &LabDir) -> Result<Option<Self>> {
+        let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) else { return Ok(None) };
+        let host = topology::open(dir, lab.host.namespace.as_deref())?;
+        Ok(Some(Nat {
+            maps: Maps::open(&lab.name)?,
+            sweeper: Sweeper::open(&lab.name)?,
+            uplink: uplink.name,
+            changes: host.enter(Monitor::open)??,
+            messages: Messages::open(&lab.name)?,
+            // While no agent was there, addresses may have changed.
+            unsettled: true,
+            looked: Instant::now(),
+        }))
+    }
+
+    /// Follows the host's interfaces and addresses.
+    async fn follow(&mut self, dir: &LabDir) -> Result<()> {
+        // Who adds or takes away forwards holds the lock for a moment: then it is tried again.
+        let Ok(_lock) = dir.lock_rules() else { return Ok(()) };
+        let lab = running::find(Some(dir.name()))?.lab;
+        let changes = nat::follow(&lab, dir, &self.uplink).await?;
+        if changes.unreachable > 0 {
+            let flows = super::count(usize::try_from(changes.unreachable).unwrap_or(usize::MAX), "flow");
+            note(&format!("lab {}: {flows} ended: the external address is gone", lab.name));
+        }
+        for interface in &changes.attached {
+            note(&format!("lab {}: programs were attached to {interface} anew", lab.name));
+        }
+        self.unsettled = false;
+        self.looked = Instant::now();
+        Ok(())
+    }
+}
+
+/// Waits for a change; for ever in a lab without NAT.
+async fn changed(nat: &mut Option<Nat>) {
+    match nat {
+        Some(nat) => nat.changes.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends flows, follows the host's addresses, sees commands end, and shows the lab, until a signal comes.
 async fn watch(
-    lab: &str,
-    mut maps: Option<Maps>,
+    dir: &LabDir,
+    mut nat: Option<Nat>,
     mut started: Vec<Started>,
     interrupts: &mut Interrupts,
     mut show: impl FnMut(Option<&Maps>),
 ) {
-    let mut ticks = interval(agent::INTERVAL);
+    let lab = dir.name();
+    let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = interrupts.next() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Some(maps) = &mut maps
-            && let Err(error) = agent::tick(maps)
-        {
-            note(&format!("lab {lab}: flows could not be ended: {error}"));
-        }
-        started.retain_mut(|command| match command.child.try_wait() {
-            Ok(Some(status)) => {
-                note(&format!(
-                    "lab {lab}: command {} of node {} ended: {status}",
-                    command.number, command.node
-                ));
-                false
+            () = changed(&mut nat) => {
+                tokio::time::sleep(SETTLING).await;
+                if let Some(nat) = &mut nat {
+                    nat.unsettled = true;
+                }
             }
-            Ok(None) | Err(_) => true,
-        });
-        show(maps.as_ref());
+            _ = ticks.tick() => {
+                if let Some(nat) = &nat
+                    && let Err(error) = nat.sweeper.all(&nat.maps).await
+                {
+                    note(&format!("lab {lab}: flows could not be ended: {error}"));
+                }
+                if let Some(messages) = nat.as_mut().and_then(|nat| nat.messages.as_mut()) {
+                    messages.show();
+                }
+                started.retain_mut(|command| is_running(lab, command));
+                show(nat.as_ref().map(|nat| &nat.maps));
+            }
+        }
+        if let Some(nat) = nat.as_mut().filter(|nat| nat.unsettled || nat.looked.elapsed() > REST)
+            && let Err(failure) = nat.follow(dir).await
+        {
+            // Said once a change: what fails now may work after the next one.
+            nat.unsettled = false;
+            nat.looked = Instant::now();
+            note(&format!("lab {lab}: the rules could not follow the host's addresses: {failure}"));
+        }
     }
+}
+
+/// Whether a node's command still runs; says so when it has ended.
+fn is_running(lab: &str, command: &mut Started) -> bool {
+    let Ok(Some(status)) = command.child.try_wait() else { return true };
+    note(&format!("lab {lab}: command {} of node {} ended: {status}", command.number, command.node));
+    false
 }
 
 /// The socket to the waiting `up`, or `None` when somebody runs the agent by hand.

@@ -75,6 +75,11 @@ pub fn look(lab: &str) -> Result<()> {
     }
 }
 
+/// The pin of a program.
+pub fn program(lab: &str, name: &str) -> PathBuf {
+    folder(lab).join(name)
+}
+
 /// The pin of a program's link.
 pub fn link(lab: &str, interface: &str, hook: Hook) -> PathBuf {
     // The file system takes no dots; an interface's name may have them, but never a colon.

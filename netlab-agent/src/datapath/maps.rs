@@ -1,54 +1,42 @@
-//! The lab's maps by name: filled with its rules when it comes up, opened from their pins afterwards.
+//! The lab's maps by name, opened from their pins: the flow table and the counters. The rules are `rules`'s.
 
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use aya::Ebpf;
-use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, Queue};
-use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray};
+use netlab_common::abi::clock;
+use netlab_common::abi::config::Config;
+use netlab_common::abi::event::Event;
+use netlab_common::abi::flow::Flow;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
+use netlab_common::abi::port::Pulse;
+use netlab_common::abi::rule::RuleCounters;
 use netlab_common::abi::verdict::{COUNTERS_PER_HOOK, Count, Verdict, received_index, verdict_index};
 
-use super::rules::Rules;
 use super::{Error, Result, bpffs};
+use crate::sys;
 use crate::sys::mapping::SharedArray;
 
-/// Writes the rules into freshly made maps.
+/// Writes what freshly made maps begin with: settings, and a pulse, so that an agent counts as alive until it
+/// had the time to start.
 ///
 /// # Errors
 /// When a map is absent or refuses an entry.
-pub fn fill(object: &mut Ebpf, rules: &Rules) -> Result<()> {
-    let name = names::FORWARDS;
-    let mut forwards: HashMap<_, ForwardKey<4>, ForwardTarget<4>> =
-        HashMap::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
-    for (key, target) in &rules.forwards {
-        forwards.insert(key, target, 0).map_err(|e| failed(name, e))?;
-    }
-    let name = names::MASQUERADES;
-    let mut masquerades: LpmTrie<_, [u8; 4], MasqueradeTarget<4>> =
-        LpmTrie::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
-    for (net, target) in &rules.masquerades {
-        let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
-        masquerades.insert(&key, target, 0).map_err(|e| failed(name, e))?;
-    }
-    let name = names::ZONES;
-    let mut zones: LpmTrie<_, [u8; 4], u32> =
-        LpmTrie::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
-    for (net, zone) in &rules.zones {
-        let key = Key::new(u32::from(net.prefix_len()), net.network().octets());
-        zones.insert(&key, *zone as u32, 0).map_err(|e| failed(name, e))?;
-    }
-    let name = names::INTERFACES;
-    let mut interfaces: HashMap<_, u32, u32> =
-        HashMap::try_from(map_mut(object, name)?).map_err(|e| failed(name, e))?;
-    for index in &rules.lab_interfaces {
-        interfaces.insert(index, 1, 0).map_err(|e| failed(name, e))?;
-    }
-    Ok(())
+pub fn begin(object: &mut Ebpf, flows: u32) -> Result<()> {
+    let config = Config { seed: sys::random(), ..Config::for_flows(flows) };
+    let name = names::CONFIG;
+    let map = object.map_mut(name).ok_or(Error::Absent { name })?;
+    Array::<_, Config>::try_from(map)
+        .and_then(|mut map| map.set(0, config, 0))
+        .map_err(|e| failed(name, e))?;
+    let pulse = Pulse { swept: clock::tick(sys::monotonic_now(), config.clock_offset), answered: 0 };
+    let name = names::PULSE;
+    let map = object.map_mut(name).ok_or(Error::Absent { name })?;
+    Array::<_, Pulse>::try_from(map).and_then(|mut map| map.set(0, pulse, 0)).map_err(|e| failed(name, e))
 }
 
 /// Pins every map into the lab's folder.
@@ -67,21 +55,21 @@ pub fn pin(object: &Ebpf, lab: &str) -> Result<()> {
     Ok(())
 }
 
-fn map_mut<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Map> {
-    object.map_mut(name).ok_or(Error::Absent { name })
-}
-
-fn failed(name: &'static str, source: MapError) -> Error {
+pub(super) fn failed(name: &'static str, source: MapError) -> Error {
     Error::Map { name, source: Box::new(source) }
 }
+
+/// Maps whose size follows from the number of flows.
+const OF_FLOWS: [&str; 6] =
+    [names::FLOWS, names::KEYS, names::FREE_SLOTS, names::PORTS, names::SOURCES, names::CONTACTS];
 
 /// A running lab's maps.
 pub struct Maps {
     /// The flow slots, shared with the kernel.
     pub flows: SharedArray<Flow<4>>,
-    keys: HashMap<MapData, Tuple<4>, FlowRef>,
-    free_slots: Queue<MapData, u32>,
+    events: SharedArray<u64>,
     fresh_slot: Array<MapData, u64>,
+    config: Array<MapData, Config>,
     rules: PerCpuArray<MapData, RuleCounters>,
     verdicts: PerCpuArray<MapData, Count>,
     memory: u64,
@@ -96,18 +84,16 @@ impl Maps {
     pub fn open(lab: &str) -> Result<Self> {
         let folder = bpffs::folder(lab);
         bpffs::look(lab)?;
-        let flows = open(&folder, names::FLOWS)?;
-        let slots = flows.info().map_err(|e| failed(names::FLOWS, e))?.max_entries();
-        let keys = open(&folder, names::KEYS)?;
+        let mut memory = 0;
+        for name in OF_FLOWS {
+            memory += locked(&open(&folder, name)?);
+        }
         Ok(Maps {
-            memory: locked(&flows) + locked(&keys),
-            flows: SharedArray::map(flows.fd().as_fd(), slots as usize).map_err(|source| Error::BpfFs {
-                path: folder.join(names::FLOWS).display().to_string(),
-                source,
-            })?,
-            keys: HashMap::try_from(Map::HashMap(keys)).map_err(|e| failed(names::KEYS, e))?,
-            free_slots: typed(&folder, names::FREE_SLOTS, Map::Queue)?,
+            memory,
+            flows: shared(&folder, names::FLOWS)?,
+            events: shared(&folder, names::EVENTS)?,
             fresh_slot: typed(&folder, names::FRESH_SLOT, Map::Array)?,
+            config: typed(&folder, names::CONFIG, Map::Array)?,
             rules: typed(&folder, names::RULE_COUNTERS, Map::PerCpuArray)?,
             verdicts: typed(&folder, names::VERDICT_COUNTERS, Map::PerCpuArray)?,
         })
@@ -122,31 +108,25 @@ impl Maps {
         Ok(usize::try_from(fresh).unwrap_or(usize::MAX).min(self.flows.len()))
     }
 
-    /// Takes a key away, if it still leads to this slot in this generation.
-    ///
-    /// # Errors
-    /// What the kernel says, other than that the key is gone.
-    pub fn remove_key(&mut self, key: &Tuple<4>, slot: u32, generation: u32) -> Result<()> {
-        match self.keys.get(key, 0) {
-            Ok(to) if to.slot == slot && to.generation == generation => {}
-            Ok(_) | Err(MapError::KeyNotFound) => return Ok(()),
-            Err(error) => return Err(failed(names::KEYS, error)),
-        }
-        match self.keys.remove(key) {
-            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(error) => Err(failed(names::KEYS, error)),
-        }
-    }
-
-    /// Gives a slot back to the datapath.
+    /// The lab's settings.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn push_free(&mut self, slot: u32) -> Result<()> {
-        self.free_slots.push(slot, 0).map_err(|e| failed(names::FREE_SLOTS, e))
+    pub fn config(&self) -> Result<Config> {
+        self.config.get(&0, 0).map_err(|e| failed(names::CONFIG, e))
     }
 
-    /// Kernel memory of the flow table, slots and keys, in bytes.
+    /// How often an event happened.
+    pub fn event(&self, event: Event) -> u64 {
+        self.events.long(event as usize, 0).load(Ordering::Relaxed)
+    }
+
+    /// Counts events that the agent or a command brought about.
+    pub fn add_events(&self, event: Event, count: u64) {
+        self.events.long(event as usize, 0).fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Kernel memory of the flow table, in bytes: slots, keys, and what is sized by them.
     pub fn memory(&self) -> u64 {
         self.memory
     }
@@ -203,7 +183,16 @@ fn open(folder: &Path, name: &'static str) -> Result<MapData> {
     MapData::from_pin(folder.join(name)).map_err(|e| failed(name, e))
 }
 
-fn typed<M>(folder: &Path, name: &'static str, wrap: fn(MapData) -> Map) -> Result<M>
+/// An array that was made mappable.
+fn shared<T: bytemuck::Pod>(folder: &Path, name: &'static str) -> Result<SharedArray<T>> {
+    let map = open(folder, name)?;
+    let len = map.info().map_err(|e| failed(name, e))?.max_entries();
+    SharedArray::map(map.fd().as_fd(), len as usize)
+        .map_err(|source| Error::BpfFs { path: folder.join(name).display().to_string(), source })
+}
+
+/// A pinned map as what it is.
+pub(super) fn typed<M>(folder: &Path, name: &'static str, wrap: fn(MapData) -> Map) -> Result<M>
 where
     M: TryFrom<Map, Error = MapError>,
 {

@@ -1,16 +1,20 @@
 //! The datapath of one lab: loaded, filled with rules, attached, and pinned, so that it outlives the command
 //! that made it and anyone can read its maps.
 //!
-//! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps by their names, links as
-//! `<hook>@<interface>` (of a large lab only the uplink's; see `attach`). Removing the pins detaches the programs and frees the maps.
+//! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps and programs by their names, links as
+//! `<hook>@<interface>` (of a large lab only the uplink's; see `attach`). Removing the pins detaches the
+//! programs and frees the maps.
 
 pub mod attach;
 pub mod bpffs;
 pub mod maps;
 pub mod object;
+pub mod programs;
 pub mod rules;
+pub mod sweep;
 
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::rule::{Filtering, MasqueradeTarget};
 
 use crate::error::{Explain, Kind};
 use rules::Rules;
@@ -79,6 +83,17 @@ pub enum Error {
         /// What the kernel says.
         source: std::io::Error,
     },
+    /// There is no room for another rule.
+    #[error(
+        "lab {lab} has room for {room} rules, and for {} ports of forwards beside those of its file",
+        rules::PORT_ROOM
+    )]
+    RulesFull {
+        /// The lab.
+        lab: String,
+        /// How many rules.
+        room: u32,
+    },
     /// The lab's pins are gone: somebody removed them.
     #[error("lab {lab} has lost its datapath: nothing is pinned for it")]
     Unpinned {
@@ -104,6 +119,7 @@ impl Explain for Error {
             | Error::Link { .. }
             | Error::BpfFs { .. } => Kind::Privilege,
             Error::OtherAbi { .. } => Kind::Conflict,
+            Error::RulesFull { .. } => Kind::Failed,
             Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } | Error::Unpinned { .. } => {
                 Kind::Failed
             }
@@ -125,8 +141,13 @@ impl Explain for Error {
             Error::BpfFs { .. } => {
                 vec!["the BPF file system is mounted with `mount -t bpf bpf /sys/fs/bpf`".into()]
             }
-            Error::OtherAbi { .. } => vec![
-                "the lab was brought up by another version of netlab: take it down and up again".into(),
+            Error::OtherAbi { lab, .. } => vec![
+                "the lab was brought up by another version of netlab, whose maps this one cannot read".into(),
+                format!("use that version, or take the lab down and up again: `netlab down -l {lab}`"),
+            ],
+            Error::RulesFull { .. } => vec![
+                "put the forwards into the lab file and bring the lab up anew: then it has room for them"
+                    .into(),
             ],
             Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } => Vec::new(),
         }
@@ -164,21 +185,14 @@ pub struct Interface {
     pub role: Role,
 }
 
-/// The interfaces whose programs are not attached any more, each with the hook.
-pub fn missing_links(lab: &str, interfaces: &[Interface]) -> Vec<(String, Hook)> {
-    let all =
-        attach::by_link(interfaces).flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
-    all.filter(|(name, hook)| !bpffs::link(lab, name, *hook).exists()).collect()
-}
-
 /// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
 /// thread is in. Nothing stays behind when it fails.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn install(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
+pub fn install(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Result<()> {
     bpffs::prepare(lab)?;
-    let done = build(lab, interfaces, rules);
+    let done = build(lab, interfaces, flows, rules);
     if done.is_err() {
         // The first error is the one to report.
         let _ = bpffs::remove(lab);
@@ -186,17 +200,50 @@ pub fn install(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()>
     done
 }
 
-fn build(lab: &str, interfaces: &[Interface], rules: &Rules) -> Result<()> {
+/// Rules that there is room for beside a lab's own.
+const RULE_ROOM: u32 = 1024;
+
+fn build(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Result<()> {
+    let filtered =
+        |(_, target): &(_, MasqueradeTarget<4>)| target.filtering == Filtering::AddressDependent as u8;
     let sizes = object::Sizes {
-        flows: object::Sizes::FLOWS,
-        forwards: rules.forwards.len() as u32,
-        masquerades: rules.masquerades.len() as u32,
-        zones: rules.zones.len() as u32,
-        interfaces: rules.lab_interfaces.len() as u32,
-        rules: (rules.forwards.len() + rules.masquerade_count) as u32,
+        flows,
+        contacts: if rules.masquerades.iter().any(filtered) { flows } else { 1 },
+        forward_ports: (rules.forward_ports.len() + rules::PORT_ROOM) as u32,
+        allow: rules.allow.len() as u32 + 16 * RULE_ROOM,
+        // Addresses may come and go while the lab runs; what is not used takes no memory.
+        masquerades: rules.masquerades.len() as u32 + RULE_ROOM,
+        zones: rules.zones.len() as u32 + RULE_ROOM,
+        interfaces: rules.interfaces.len() as u32 + 64,
+        rules: rules.numbers() + RULE_ROOM,
     };
     let mut object = object::load(&sizes)?;
-    maps::fill(&mut object, rules)?;
+    maps::begin(&mut object, flows)?;
     maps::pin(&object, lab)?;
-    attach::attach(&mut object, lab, interfaces)
+    rules::RuleMaps::open(lab)?.apply(lab, rules)?;
+    programs::install(&mut object, lab)?;
+    attach::attach(lab, interfaces)
+}
+
+/// Puts this netlab's programs in the place of a running lab's, one after another and each in one step, over
+/// the same maps: flows and counters stay.
+///
+/// # Errors
+/// See [`Error`]; the lab then runs on, with the programs that it had or with some of the new ones.
+pub fn upgrade(lab: &str, interfaces: &[Interface]) -> Result<()> {
+    bpffs::look(lab)?;
+    // Sizes of maps that are there already count for nothing.
+    let sizes = object::Sizes {
+        flows: maps::Maps::open(lab)?.flows.len() as u32,
+        contacts: 1,
+        forward_ports: 1,
+        allow: 1,
+        masquerades: 1,
+        zones: 1,
+        interfaces: 1,
+        rules: 1,
+    };
+    let mut object = object::load_onto(&bpffs::folder(lab), &sizes)?;
+    programs::install(&mut object, lab)?;
+    attach::attach(lab, interfaces)
 }

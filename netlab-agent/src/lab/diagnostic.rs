@@ -31,10 +31,10 @@ impl Diagnostic {
         }
     }
 
-    /// The same mistake, pointing at one more place that takes part in it.
+    /// The same mistake, pointing at one more place that takes part in it, if the text has it.
     #[must_use]
-    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.others.push((span, label.into()));
+    pub fn also(mut self, span: impl Into<Option<Span>>, label: impl Into<String>) -> Self {
+        self.others.extend(span.into().map(|span| (span, label.into())));
         self
     }
 

@@ -1,112 +1,14 @@
-//! The lab file's shape: which tables and keys there are, read into plain structs that keep every place.
-//! Nothing is resolved or compared here; `check` does that.
+//! The lab file, read into plain structs that keep every place. Which keys a table may have stands in
+//! `shapes`; nothing is resolved or compared here, `check` does that.
 
 use toml::de::DeTable;
 
 use super::diagnostic::{Problems, Span};
-use super::read::{Shape, Table, Texts};
+use super::read::{Table, Texts};
+use super::shapes::{
+    BRIDGE, CHECK, DOCUMENT, FLOWS, FORWARD, HOST, LINK, MASQUERADE, NODE, PEER, ROUTE, TIMEOUTS,
+};
 use super::text::{Spanned, Text};
-
-const DOCUMENT: Shape = Shape {
-    what: "the lab file",
-    keys: &[
-        ("version", "version = 1"),
-        ("name", "name = \"planets\""),
-        ("host", "[host]"),
-        ("bridge", "[bridge.planet-br]"),
-        ("node", "[node.earth]"),
-        ("masquerade", "[[masquerade]]"),
-        ("forward", "[[forward]]"),
-        ("check", "[[check]]"),
-    ],
-};
-
-const HOST: Shape = Shape {
-    what: "[host]",
-    keys: &[
-        ("namespace", "namespace = \"planet-host\""),
-        ("uplink", "uplink = \"eth0\""),
-        ("forwarding", "forwarding = true"),
-        ("routes", "routes = [{ to = \"default\", via = \"192.168.0.1\" }]"),
-        ("sysctl", "sysctl = { \"net.ipv4.ip_default_ttl\" = 64 }"),
-    ],
-};
-
-const BRIDGE: Shape = Shape {
-    what: "a bridge",
-    keys: &[
-        ("address", "address = \"10.10.0.1/16\""),
-        ("mtu", "mtu = 1500"),
-        ("mac", "mac = \"02:00:00:00:00:01\""),
-    ],
-};
-
-const NODE: Shape = Shape {
-    what: "a node",
-    keys: &[
-        ("links", "links = [{ to = \"planet-br\", address = \"10.10.0.10/16\" }]"),
-        ("gateway", "gateway = \"10.10.0.1\""),
-        ("loopback", "loopback = \"8.8.8.8/32\""),
-        ("routes", "routes = [{ to = \"10.20.0.0/16\", via = \"10.10.0.1\" }]"),
-        ("sysctl", "sysctl = { \"net.ipv4.ip_forward\" = 1 }"),
-        ("run", "run = \"python3 -m http.server 8000\""),
-        ("wait", "wait = \"tcp:8000\""),
-    ],
-};
-
-const LINK: Shape = Shape {
-    what: "a link",
-    keys: &[
-        ("to", "to = \"planet-br\""),
-        ("name", "name = \"eth0\""),
-        ("address", "address = \"10.10.0.10/16\""),
-        ("mtu", "mtu = 1500"),
-        ("mac", "mac = \"02:00:00:00:00:01\""),
-        ("state", "state = \"up\""),
-        ("peer", "peer = { name = \"earth-br-veth\" }"),
-    ],
-};
-
-const PEER: Shape = Shape {
-    what: "a link's `peer`",
-    keys: &[
-        ("name", "name = \"earth-br-veth\""),
-        ("address", "address = \"192.168.0.108/24\""),
-        ("mtu", "mtu = 1500"),
-        ("mac", "mac = \"02:00:00:00:00:01\""),
-        ("state", "state = \"up\""),
-    ],
-};
-
-const ROUTE: Shape = Shape {
-    what: "a route",
-    keys: &[("to", "to = \"default\""), ("via", "via = \"192.168.0.1\""), ("dev", "dev = \"eth0\"")],
-};
-
-const MASQUERADE: Shape = Shape {
-    what: "[[masquerade]]",
-    keys: &[
-        ("from", "from = \"10.10.0.0/16\""),
-        ("ports", "ports = \"1024-65535\""),
-        ("out", "out = \"eth0\""),
-    ],
-};
-
-const FORWARD: Shape =
-    Shape { what: "[[forward]]", keys: &[("publish", "publish = \"8000:earth:8000/tcp\"")] };
-
-const CHECK: Shape = Shape {
-    what: "[[check]]",
-    keys: &[
-        ("name", "name = \"earth reaches the internet\""),
-        ("from", "from = \"earth\""),
-        ("ping", "ping = \"8.8.8.8\""),
-        ("http", "http = \"http://10.10.0.10:8000/\""),
-        ("tcp", "tcp = \"10.10.0.10:8000\""),
-        ("status", "status = 200"),
-        ("expect", "expect = \"fail\""),
-    ],
-};
 
 /// A whole file.
 #[derive(Debug)]
@@ -116,8 +18,9 @@ pub struct File {
     pub host: HostTable,
     pub bridges: Vec<BridgeTable>,
     pub nodes: Vec<NodeTable>,
+    pub flows: FlowsTable,
     pub masquerades: Vec<MasqueradeTable>,
-    pub forwards: Vec<Text>,
+    pub forwards: Vec<ForwardTable>,
     pub checks: Vec<CheckTable>,
 }
 
@@ -190,13 +93,40 @@ pub struct RouteTable {
     pub span: Span,
 }
 
+/// `[flows]`.
+#[derive(Debug, Default)]
+pub struct FlowsTable {
+    pub size: Option<Spanned<i64>>,
+    pub per_source: Option<Spanned<i64>>,
+    pub quarantine: Option<Spanned<i64>>,
+    pub pickup: Option<Spanned<bool>>,
+    /// Those of `timeouts` that were given, by their key.
+    pub timeouts: Vec<(&'static str, Spanned<i64>)>,
+    /// As in `HostTable`.
+    pub sound: bool,
+}
+
 /// `[[masquerade]]`.
 #[derive(Debug)]
 pub struct MasqueradeTable {
     pub from: Option<Text>,
+    pub to: Option<Text>,
     pub ports: Option<Text>,
+    pub mapping: Option<Text>,
+    pub filtering: Option<Text>,
     pub out: Option<Text>,
     pub span: Span,
+    /// As in `HostTable`.
+    pub sound: bool,
+}
+
+/// `[[forward]]`.
+#[derive(Debug)]
+pub struct ForwardTable {
+    pub publish: Option<Text>,
+    pub allow: Texts,
+    /// As in `HostTable`.
+    pub sound: bool,
 }
 
 /// `[[check]]`.
@@ -245,12 +175,13 @@ pub fn read(source: &str, document: &DeTable<'_>, problems: &Problems) -> File {
         host: host(&top, problems),
         bridges: bridges(&top, problems),
         nodes: nodes(&top, problems),
-        masquerades: top.tables("masquerade", &MASQUERADE).iter().map(masquerade).collect(),
-        forwards: top
-            .tables("forward", &FORWARD)
+        flows: flows(&top, problems),
+        masquerades: top
+            .tables("masquerade", &MASQUERADE)
             .iter()
-            .filter_map(|table| table.required_text("publish"))
+            .map(|table| masquerade(table, problems))
             .collect(),
+        forwards: top.tables("forward", &FORWARD).iter().map(|table| forward(table, problems)).collect(),
         checks: top.tables("check", &CHECK).iter().map(check).collect(),
     }
 }
@@ -339,13 +270,42 @@ fn routes(table: &Table<'_>) -> Vec<RouteTable> {
     table.tables("routes", &ROUTE).iter().map(read).collect()
 }
 
-fn masquerade(table: &Table<'_>) -> MasqueradeTable {
-    MasqueradeTable {
+fn flows(top: &Table<'_>, problems: &Problems) -> FlowsTable {
+    let before = problems.count();
+    let mut flows = FlowsTable::default();
+    if let Some(table) = top.table("flows", &FLOWS) {
+        let timeouts = table.table("timeouts", &TIMEOUTS);
+        let timeout = |(key, _): &(&'static str, _)| Some((*key, timeouts.as_ref()?.integer(key)?));
+        flows.timeouts = TIMEOUTS.keys.iter().filter_map(timeout).collect();
+        flows.size = table.integer("size");
+        flows.per_source = table.integer("per_source");
+        flows.quarantine = table.integer("quarantine");
+        flows.pickup = table.flag("pickup");
+    }
+    flows.sound = problems.count() == before;
+    flows
+}
+
+fn masquerade(table: &Table<'_>, problems: &Problems) -> MasqueradeTable {
+    let before = problems.count();
+    let mut masquerade = MasqueradeTable {
         from: table.required_text("from"),
+        to: table.text("to"),
         ports: table.text("ports"),
+        mapping: table.text("mapping"),
+        filtering: table.text("filtering"),
         out: table.text("out"),
         span: table.span.clone(),
-    }
+        sound: true,
+    };
+    masquerade.sound = table.all_known() && problems.count() == before;
+    masquerade
+}
+
+fn forward(table: &Table<'_>, problems: &Problems) -> ForwardTable {
+    let before = problems.count();
+    let (publish, allow) = (table.required_text("publish"), table.texts("allow"));
+    ForwardTable { publish, allow, sound: table.all_known() && problems.count() == before }
 }
 
 fn check(table: &Table<'_>) -> CheckTable {

@@ -5,7 +5,9 @@ mod check;
 mod diagnostic;
 mod file;
 mod load;
+mod publish;
 mod read;
+mod shapes;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -14,10 +16,11 @@ mod value;
 
 pub use diagnostic::Look;
 pub use load::{Loaded, load, load_for, parse};
+pub use publish::publish;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 /// A whole lab, ready to be planned.
@@ -33,9 +36,11 @@ pub struct Lab {
     pub nodes: Vec<Node>,
     /// Every veth pair, in file order.
     pub cables: Vec<Cable>,
+    /// How many flows there is room for, and how long they live.
+    pub flows: Flows,
     /// Source-NAT rules, in file order.
     pub masquerades: Vec<Masquerade>,
-    /// Port forwards, in file order; ranges are already one entry a port.
+    /// Port forwards, in file order.
     pub forwards: Vec<Forward>,
     /// What `netlab check` tries, in file order.
     pub checks: Vec<Check>,
@@ -158,6 +163,75 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mac(pub [u8; 6]);
 
+/// `[flows]`: how many flows the lab has room for, and how long they may be idle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flows {
+    /// Flows at one time.
+    pub size: u32,
+    /// Flows that one source address may hold.
+    pub per_source: u32,
+    /// Seconds for which a flow that is over keeps its port.
+    pub quarantine: u32,
+    /// Whether TCP connections are taken up that began unseen.
+    pub pickup: bool,
+    /// How long flows may be idle.
+    pub timeouts: Timeouts,
+}
+
+impl Flows {
+    /// The room for one source where the file does not say: an eighth is left to the others.
+    pub fn share(size: u32) -> u32 {
+        size - size / 8
+    }
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        const SIZE: u32 = 65536;
+        Flows {
+            size: SIZE,
+            per_source: Flows::share(SIZE),
+            quarantine: 2,
+            pickup: false,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// Seconds after which an idle flow is over, by what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// A TCP connection that both sides have opened and at most one has closed.
+    pub tcp_established: u32,
+    /// A TCP connection that is being opened.
+    pub tcp_transitory: u32,
+    /// A TCP connection that both sides have closed.
+    pub tcp_closed: u32,
+    /// A TCP connection that was reset.
+    pub tcp_reset: u32,
+    /// UDP with an answer.
+    pub udp: u32,
+    /// UDP without an answer yet.
+    pub udp_unreplied: u32,
+    /// ICMP echo.
+    pub icmp: u32,
+}
+
+impl Default for Timeouts {
+    /// The least that RFC 5382, RFC 4787 and RFC 5508 allow or recommend, where they say anything.
+    fn default() -> Self {
+        Timeouts {
+            tcp_established: 7440,
+            tcp_transitory: 240,
+            tcp_closed: 120,
+            tcp_reset: 60,
+            udp: 300,
+            udp_unreplied: 120,
+            icmp: 60,
+        }
+    }
+}
+
 /// Sources hidden behind the uplink's address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Masquerade {
@@ -165,25 +239,68 @@ pub struct Masquerade {
     pub from: Vec<IpNet>,
     /// How the file wrote `from`, for display.
     pub from_text: String,
+    /// First and last address of the pool to hide behind; `None` follows the uplink's address.
+    pub to: Option<(Ipv4Addr, Ipv4Addr)>,
     /// First and last external port to use when the source's own port is taken.
     pub ports: (u16, u16),
+    /// When a source's port gets the same external port again.
+    pub mapping: Mapping,
+    /// Whose packets come in through an external port.
+    pub filtering: Filtering,
+    /// Rule number, as flows name it and counters are kept under it: masquerades have the first ones.
+    pub rule: u32,
 }
 
-/// One forwarded port.
+/// RFC 4787, section 4.1: which flows of one internal address and port share their external one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Mapping {
+    /// Each flow may have another external port.
+    #[default]
+    EndpointDependent,
+    /// All of them share one, whatever their remote ends.
+    EndpointIndependent,
+}
+
+/// RFC 4787, section 5: who may send to an external port that is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Filtering {
+    /// Everybody.
+    EndpointIndependent,
+    /// Addresses that the internal end has sent to.
+    AddressDependent,
+    /// Addresses and ports that the internal end has sent to.
+    #[default]
+    AddressAndPortDependent,
+}
+
+/// Forwarded ports: one `[[forward]]`, whatever number of ports it has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forward {
+    /// As the user wrote it.
+    pub publish: String,
     /// Only packets to this address; `None` is any address of the host.
     pub address: Option<Ipv4Addr>,
-    /// The port the world uses.
-    pub port: u16,
+    /// First and last of the ports that the world uses.
+    pub ports: (u16, u16),
     /// Transport.
     pub protocol: Protocol,
+    /// Who serves it; several share the flows. At least one.
+    pub targets: Vec<ForwardTarget>,
+    /// Only packets from these; empty is everybody.
+    pub allow: Vec<Ipv4Net>,
+    /// Rule number, as flows name it and counters are kept under it: forwards follow the masquerades.
+    pub rule: u32,
+}
+
+/// One of those who serve a forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardTarget {
     /// Index into `Lab::nodes`.
     pub node: usize,
     /// The node's address that serves it.
-    pub target: Ipv4Addr,
-    /// The node's port.
-    pub target_port: u16,
+    pub address: Ipv4Addr,
+    /// The node's port for the first port of the range; the others follow.
+    pub port: u16,
 }
 
 /// A transport that has ports.

@@ -113,6 +113,48 @@ pub fn network(piece: Piece<'_>) -> Parsed<Ipv4Net> {
     .help(format!("the network is `{}`; the address alone is `{address}`", net.trunc())))
 }
 
+/// Most addresses of a pool: a /16 is more than any lab's world has.
+const POOL_MAX: u32 = 65536;
+
+/// A pool of addresses to hide behind, as its first and last: one address, two with `-` between them, or a
+/// prefix, all of whose addresses are meant.
+pub fn pool(piece: Piece<'_>) -> Parsed<(Ipv4Addr, Ipv4Addr)> {
+    let (first, last) = if let Some((first, last)) = piece.split_once('-') {
+        let (first, last) = (address(first)?, address(last)?);
+        if first > last {
+            return Err(Diagnostic::new(
+                format!("the range of addresses `{}` is the wrong way round", piece.text),
+                piece.span(),
+                "the first address is above the last",
+            )
+            .help(format!("write `{last}-{first}`")));
+        }
+        (first, last)
+    } else {
+        let net = network(piece)?;
+        (net.network(), net.broadcast())
+    };
+    let odd = |address: Ipv4Addr| matches!(address.octets()[0], 0 | 127 | 224..);
+    // Of these blocks, only 127.0.0.0/8 can lie between two good ends.
+    let around_loopback = first < Ipv4Addr::LOCALHOST && last > Ipv4Addr::LOCALHOST;
+    if odd(first) || odd(last) || around_loopback {
+        let message = format!("nobody can be hidden behind `{}`", piece.text);
+        let label = "has addresses that stand for no single machine";
+        return Err(Diagnostic::new(message, piece.span(), label)
+            .help("take addresses between 1.0.0.0 and 223.255.255.255, and not from 127.0.0.0/8"));
+    }
+    let above_first = u32::from(last) - u32::from(first);
+    if above_first >= POOL_MAX {
+        return Err(Diagnostic::new(
+            format!("a pool of {} addresses is too large", u64::from(above_first) + 1),
+            piece.span(),
+            format!("at most {POOL_MAX} are possible"),
+        )
+        .help("a /16 is the largest prefix"));
+    }
+    Ok((first, last))
+}
+
 fn prefix_length(piece: Piece<'_>) -> Parsed<u8> {
     match piece.text.parse::<u8>() {
         Ok(length) if length <= 32 => Ok(length),

@@ -4,6 +4,7 @@
 mod address;
 mod link;
 mod listen;
+mod monitor;
 mod route;
 
 use std::io;
@@ -23,6 +24,7 @@ use crate::error::{Explain, Kind};
 pub use address::InterfaceAddress;
 pub use link::{Link, LinkChange, NewBridge, VethEnd};
 pub use listen::ListenSocket;
+pub use monitor::Monitor;
 pub use route::{NewRoute, RouteEntry};
 
 /// Why a request failed.

@@ -3,7 +3,7 @@
 use super::{books, flows, rules};
 use crate::datapath::{self, maps::Maps};
 use crate::lab::Lab;
-use crate::{conntrack, nat, stats, sys};
+use crate::{conntrack, stats};
 
 /// Flows that fit beside the rest on a terminal of common height.
 const FLOWS_SHOWN: usize = 6;
@@ -16,27 +16,24 @@ pub fn view(lab: &Lab, maps: Option<&Maps>) -> datapath::Result<String> {
     let mut text = format!("lab {} is up; Ctrl-C takes it down\n\n", lab.name);
     let Some(maps) = maps else { return Ok(text) };
     let mut forwards = Vec::new();
-    for (index, forward) in lab.forwards.iter().enumerate() {
-        let node = lab.nodes[forward.node].name.as_str();
-        let counters = maps.rule(index as u32)?;
-        forwards.push(rules::ForwardRow { rule: index as u32, node, forward, counters });
+    for forward in &lab.forwards {
+        forwards.push(rules::ForwardRow { forward, counters: maps.rule(forward.rule)? });
     }
     let mut masquerades = Vec::new();
-    for (index, masquerade) in lab.masquerades.iter().enumerate() {
-        let rule = nat::masquerade_rule(lab, index);
-        masquerades.push(rules::MasqueradeRow { rule, masquerade, counters: maps.rule(rule)? });
+    for masquerade in &lab.masquerades {
+        masquerades.push(rules::MasqueradeRow { masquerade, counters: maps.rule(masquerade.rule)? });
     }
     if !forwards.is_empty() {
-        text.push_str(&rules::forward_table(&forwards));
+        text.push_str(&rules::forward_table(lab, &forwards));
         text.push('\n');
     }
     if !masquerades.is_empty() {
         text.push_str(&rules::masquerade_table(&masquerades));
         text.push('\n');
     }
-    let mut views = conntrack::list(maps, sys::monotonic_now())?;
-    let all = views.len();
-    views.truncate(FLOWS_SHOWN);
+    let mut flows = conntrack::walk(maps)?;
+    let views: Vec<_> = flows.by_ref().take(FLOWS_SHOWN).collect();
+    let all = views.len() + flows.count();
     text.push_str(&flows::table_of(lab, &views));
     if all > views.len() {
         text.push_str(&format!("… of {all}; `netlab conntrack ls` shows them all\n"));

@@ -21,8 +21,12 @@ pub struct DatapathHealth {
     pub flows: usize,
     /// Flows there is room for.
     pub capacity: usize,
-    /// Memory of slots and keys, in bytes.
+    /// Memory of the table, in bytes.
     pub memory: u64,
+    /// What happened to flows, by name: only what did.
+    pub events: Vec<(&'static str, u64)>,
+    /// Whether the programs are those that this netlab carries.
+    pub current: bool,
 }
 
 /// One line a running lab.
@@ -76,17 +80,12 @@ pub fn table(lab: &Lab, health: &Health) -> String {
     match health.agent {
         Some(pid) => text.push_str(&format!("agent: pid {pid}\n")),
         None => text.push_str(
-            "agent: dead; traffic goes on, but flows that are over keep their places until\n\
-             \x20      `netlab up` starts another\n",
+            "agent: dead; traffic, new flows and time-outs go on, but nobody follows the uplink's\n\
+             \x20      address until `netlab up` starts another\n",
         ),
     }
     match &health.datapath {
-        Some(datapath) => text.push_str(&format!(
-            "flows: {} of {}, {} of kernel memory for the table\n",
-            datapath.flows,
-            datapath.capacity,
-            size(datapath.memory)
-        )),
+        Some(datapath) => text.push_str(&flows(datapath)),
         None if lab.host.uplink.is_none() => text.push_str("datapath: none, the lab has no uplink\n"),
         None => text.push_str("datapath: gone\n"),
     }
@@ -95,6 +94,26 @@ pub fn table(lab: &Lab, health: &Health) -> String {
     }
     if !health.drift.is_empty() {
         text.push_str(&format!("take the lab down and up again: `netlab down -l {}`\n", lab.name));
+    }
+    text
+}
+
+/// The flow table's use, its memory, and what happened in it.
+fn flows(datapath: &DatapathHealth) -> String {
+    let mut text = format!(
+        "flows: {} of {}; table of {}, {} B a flow\n",
+        datapath.flows,
+        datapath.capacity,
+        size(datapath.memory),
+        datapath.memory / datapath.capacity.max(1) as u64
+    );
+    if !datapath.events.is_empty() {
+        let events: Vec<String> =
+            datapath.events.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        text.push_str(&format!("flow events: {}\n", events.join(", ")));
+    }
+    if !datapath.current {
+        text.push_str("programs: of another build; `netlab up` with the lab's file replaces them\n");
     }
     text
 }
@@ -117,7 +136,15 @@ pub fn json(lab: &Lab, health: &Health) -> String {
         .collect();
     let nodes: Vec<&str> = lab.nodes.iter().map(|node| node.name.as_str()).collect();
     let datapath = health.datapath.as_ref().map(|datapath| {
-        json!({ "flows": datapath.flows, "capacity": datapath.capacity, "memory_bytes": datapath.memory })
+        let events: serde_json::Map<String, Value> =
+            datapath.events.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+        json!({
+            "flows": datapath.flows,
+            "capacity": datapath.capacity,
+            "memory_bytes": datapath.memory,
+            "events": events,
+            "current": datapath.current,
+        })
     });
     let fields = json!({
         "host": lab.host.namespace,

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytemuck::Pod;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -60,6 +60,16 @@ impl<T: Pod> SharedArray<T> {
         // SAFETY: the word lies inside the value, is aligned, and lives as long as the mapping; the datapath
         // writes it as whole words only.
         unsafe { AtomicU32::from_ptr(self.at(index).cast::<u8>().add(offset).cast::<u32>()) }
+    }
+
+    /// The 64-bit word at `offset` bytes into a value, for atomic use.
+    ///
+    /// # Panics
+    /// As [`word`](Self::word).
+    pub fn long(&self, index: usize, offset: usize) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8) && offset + 8 <= size_of::<T>(), "a long word of the value");
+        // SAFETY: as for `word`; values lie at multiples of eight bytes, so the word is aligned.
+        unsafe { AtomicU64::from_ptr(self.at(index).cast::<u8>().add(offset).cast::<u64>()) }
     }
 
     /// Sets a word as one store.

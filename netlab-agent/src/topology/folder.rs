@@ -206,15 +206,30 @@ impl LabDir {
 
     /// Takes the lab's lock without waiting, and makes the folder where it is missing.
     pub fn lock(&self) -> Result<LabLock, FolderError> {
-        let path = self.path().join("lock");
         loop {
             self.create()?;
-            match try_lock(&path)? {
-                Attempt::Held(lock) => return Ok(LabLock(lock)),
-                Attempt::Busy => return Err(FolderError::Locked(self.name.clone())),
-                // The folder went away in between, with the `down` of another process.
-                Attempt::Gone => {}
+            // The folder may go away in between, with the `down` of another process.
+            if let Some(lock) = self.try_lock("lock")? {
+                return Ok(lock);
             }
+        }
+    }
+
+    /// Locks a running lab's rules, so that of the agent and the commands that change them one is at work. It is
+    /// held for a moment only, and neither `up` nor `down` needs it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_rules(&self) -> Result<LabLock, FolderError> {
+        self.try_lock("rules.lock")?.ok_or_else(|| FolderError::Locked(self.name.clone()))
+    }
+
+    /// One of the lab's locks; `None` when its folder went away meanwhile.
+    fn try_lock(&self, name: &str) -> Result<Option<LabLock>, FolderError> {
+        match try_lock(&self.path().join(name))? {
+            Attempt::Held(lock) => Ok(Some(LabLock(lock))),
+            Attempt::Busy => Err(FolderError::Locked(self.name.clone())),
+            Attempt::Gone => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::lab::{Bridge, Host, Node, Uplink, Wait};
+use crate::lab::{Bridge, Flows, Host, Node, Uplink, Wait};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -74,6 +74,7 @@ fn planets() -> Lab {
                 bridge: None,
             },
         ],
+        flows: Flows::default(),
         masquerades: Vec::new(),
         forwards: Vec::new(),
         checks: Vec::new(),

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
 use ipnet::IpNet;
-use netlab_agent::lab::{Bridge, Cable, End, Host, Lab, Node, Place};
+use netlab_agent::lab::{Bridge, Cable, End, Flows, Host, Lab, Node, Place};
 use netlab_agent::netlink::Netlink;
 use netlab_agent::netns;
 use netlab_agent::topology::{self, Built, LabDir, inside, sysctl};
@@ -82,6 +82,7 @@ pub fn lab(name: &str, host: Option<&str>, count: usize) -> Lab {
         bridges: vec![bridge],
         nodes: (0..count).map(|index| node(&format!("{name}-node{index}"))).collect(),
         cables: (0..count).map(cable).collect(),
+        flows: Flows::default(),
         masquerades: Vec::new(),
         forwards: Vec::new(),
         checks: Vec::new(),

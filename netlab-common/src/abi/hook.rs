@@ -18,6 +18,18 @@ impl Hook {
     /// All hooks, in the order of their numbers.
     pub const ALL: [Hook; 4] = [Hook::PortIn, Hook::PortOut, Hook::UplinkIn, Hook::UplinkOut];
 
+    /// The hook of a number; only its last two bits count.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_number(number: u32) -> Hook {
+        match number & 3 {
+            0 => Hook::PortIn,
+            1 => Hook::PortOut,
+            2 => Hook::UplinkIn,
+            _ => Hook::UplinkOut,
+        }
+    }
+
     /// Whether routing is still ahead of the packet. Destinations change before it, sources after it.
     #[inline(always)]
     #[must_use]

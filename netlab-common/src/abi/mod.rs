@@ -4,13 +4,17 @@
 //! size assertion beside every type. Addresses and ports are byte arrays in network order; counters, times
 //! and indexes are integers in the machine's order. Any change here raises [`ABI_VERSION`].
 
+pub mod clock;
+pub mod config;
+pub mod event;
 pub mod flow;
 pub mod hook;
 pub mod names;
 #[expect(unsafe_code, reason = "plain-old-data marks are unsafe traits; this is their one home")]
 mod pod;
+pub mod port;
 pub mod rule;
 pub mod verdict;
 
 /// Rises with any change of layout or meaning in this module; maps of another version are refused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

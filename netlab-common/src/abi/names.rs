@@ -8,31 +8,55 @@ pub const KEYS: &str = "NL_KEYS";
 pub const FREE_SLOTS: &str = "NL_FREE";
 /// One number: the first slot that was never used.
 pub const FRESH_SLOT: &str = "NL_FRESH";
-/// Hash from address, port and protocol to a forward's target.
+/// The lab's settings.
+pub const CONFIG: &str = "NL_CONFIG";
+/// Bitmaps of external ports in use, by a hash of all else that makes a reply tuple.
+pub const PORTS: &str = "NL_PORTS";
+/// How many flows sources hold, by hashes of their address.
+pub const SOURCES: &str = "NL_SOURCES";
+/// Whom an internal endpoint has sent to, for address-dependent filtering.
+pub const CONTACTS: &str = "NL_CONTACTS";
+/// When the agent last swept, and when a refusal was last answered.
+pub const PULSE: &str = "NL_PULSE";
+/// Hash from address, port and protocol to a forward.
+pub const FORWARD_PORTS: &str = "NL_FORWARD_PORT";
+/// Array of forwards, by rule.
 pub const FORWARDS: &str = "NL_FORWARDS";
+/// Longest-prefix trie from rule and source to whether it may use a forward.
+pub const ALLOW: &str = "NL_ALLOW";
 /// Longest-prefix trie from a source address to a masquerade's target.
 pub const MASQUERADES: &str = "NL_MASQUERADES";
 /// Longest-prefix trie from an address to its zone.
 pub const ZONES: &str = "NL_ZONES";
-/// Hash of the interfaces on which nodes' packets arrive at the host's stack.
+/// Hash of the interfaces on which nodes' packets arrive at the host's stack, with the host's address there.
 pub const INTERFACES: &str = "NL_INTERFACES";
 /// Per-CPU array of rule counters.
 pub const RULE_COUNTERS: &str = "NL_RULES";
 /// Per-CPU array of received and verdict counters.
 pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
+/// Array of event counters.
+pub const EVENTS: &str = "NL_EVENTS";
 
 /// All maps.
-pub const MAPS: [&str; 10] = [
+pub const MAPS: [&str; 18] = [
     FLOWS,
     KEYS,
     FREE_SLOTS,
     FRESH_SLOT,
+    CONFIG,
+    PORTS,
+    SOURCES,
+    CONTACTS,
+    PULSE,
+    FORWARD_PORTS,
     FORWARDS,
+    ALLOW,
     MASQUERADES,
     ZONES,
     INTERFACES,
     RULE_COUNTERS,
     VERDICT_COUNTERS,
+    EVENTS,
 ];
 
 /// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
@@ -40,3 +64,6 @@ pub const TC_PROGRAMS: [&str; 4] = ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up
 
 /// The XDP programs, in the same order.
 pub const XDP_PROGRAMS: [&str; 4] = ["nl_xdp_port_in", "nl_xdp_port_out", "nl_xdp_up_in", "nl_xdp_up_out"];
+
+/// The program that takes away flows whose time is up. It is attached nowhere: the agent runs it.
+pub const SWEEP_PROGRAM: &str = "nl_sweep";

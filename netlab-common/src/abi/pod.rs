@@ -5,8 +5,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::config::{Config, TIMEOUTS};
 use super::flow::{Counters, Flow, FlowRef, Head, Tuple};
-use super::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, RuleCounters};
+use super::port::{Pulse, Shard, WORDS};
+use super::rule::{
+    AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, TARGETS, Target,
+};
 use super::verdict::Count;
 
 macro_rules! plain_data {
@@ -25,15 +29,21 @@ macro_rules! plain_data {
 plain_data! {
     Tuple<4> = 4, 4, 2, 2, 1, 3;
     Tuple<16> = 16, 16, 2, 2, 1, 3;
-    FlowRef = 4, 4, 4;
-    Head<4> = 4, 4, 4, 4, 4, 4, 8, 16, 16;
-    Head<16> = 4, 4, 4, 4, 4, 4, 8, 40, 40;
-    Counters = 8, 16, 16;
+    FlowRef = 8;
+    Head<4> = 7 * 4, 4, 16, 16;
+    Head<16> = 7 * 4, 4, 40, 40;
+    Counters = 4, 4, 16, 16, 8, 8, 8;
     Flow<4> = size_of::<Head<4>>(), size_of::<Counters>();
     Flow<16> = size_of::<Head<16>>(), size_of::<Counters>();
+    Config = 4 * TIMEOUTS, 7 * 4;
+    Shard = 8 * WORDS, 4, 4;
+    Pulse = 4, 4;
     ForwardKey<4> = 4, 2, 1, 1;
-    ForwardTarget<4> = 4, 2, 2, 4;
-    MasqueradeTarget<4> = 4, 2, 2, 4;
+    ForwardPort = 4, 2, 2;
+    Target<4> = 4, 2, 2;
+    Forward<4> = TARGETS * size_of::<Target<4>>(), 4, 4, 4, 4;
+    AllowKey<4> = 4, 4;
+    MasqueradeTarget<4> = 4, 4, 2, 2, 4, 4;
     RuleCounters = 8, 16, 16;
     Count = 8, 8;
 }

@@ -17,37 +17,116 @@ pub struct ForwardKey<const N: usize> {
 
 const _: () = assert!(size_of::<ForwardKey<4>>() == 8, "a v4 forward key is 8 bytes");
 
-/// Where a port forward leads.
+/// Which forward a port belongs to. A range has one of these for each port, so that 10,000 ports cost a
+/// packet no more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct ForwardTarget<const N: usize> {
-    /// The node's address, network order.
-    pub address: [u8; N],
-    /// The node's port, network order.
-    pub port: [u8; 2],
-    /// Always zero.
-    pub pad: [u8; 2],
-    /// Index into the rule counters.
+pub struct ForwardPort {
+    /// Index into the forwards, and into the rule counters.
     pub rule: u32,
+    /// Ports from the range's first one, in the machine's order.
+    pub offset: u16,
+    /// Always zero.
+    pub pad: u16,
 }
 
-const _: () = assert!(size_of::<ForwardTarget<4>>() == 12, "a v4 forward target is 12 bytes");
+const _: () = assert!(size_of::<ForwardPort>() == 8, "a forward's port is 8 bytes");
+
+/// Targets that a forward may have.
+pub const TARGETS: usize = 16;
+
+/// A forward: where it leads, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Forward<const N: usize> {
+    /// Where it leads; `count` of them count. New flows take them in turn.
+    pub targets: [Target<N>; TARGETS],
+    /// How many targets there are, at least 1; zero in an entry that is not in use.
+    pub count: u32,
+    /// 1 if only sources in the allow list may use it.
+    pub restricted: u32,
+    /// Whose turn it is: the datapath counts its new flows here.
+    pub turn: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+const _: () = assert!(size_of::<Forward<4>>() == 144, "a v4 forward is 144 bytes");
+
+/// A node's end of a forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Target<const N: usize> {
+    /// The node's address, network order.
+    pub address: [u8; N],
+    /// The node's port for the range's first one, in the machine's order.
+    pub port: u16,
+    /// Always zero.
+    pub pad: u16,
+}
+
+const _: () = assert!(size_of::<Target<4>>() == 8, "a v4 target is 8 bytes");
+
+/// What an allow list is looked up by, in a longest-prefix trie: a rule, all of whose bits count, and a
+/// source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct AllowKey<const N: usize> {
+    /// The forward's rule number, network order.
+    pub rule: [u8; 4],
+    /// The source's address, network order.
+    pub source: [u8; N],
+}
+
+const _: () = assert!(size_of::<AllowKey<4>>() == 8, "a v4 allow key is 8 bytes");
 
 /// What a matching source is hidden behind. Found by longest prefix of the source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct MasqueradeTarget<const N: usize> {
-    /// The uplink's address, network order.
+    /// The uplink's address, or the first one of a pool, network order.
     pub address: [u8; N],
+    /// Addresses from there on; a source always gets the same one (RFC 4787 REQ-2, paired pooling).
+    pub addresses: u32,
     /// First external port, in the machine's order.
     pub first_port: u16,
     /// Last external port, in the machine's order; at least `first_port`.
     pub last_port: u16,
     /// Index into the rule counters.
     pub rule: u32,
+    /// A [`Mapping`] as a number.
+    pub mapping: u8,
+    /// A [`Filtering`] as a number.
+    pub filtering: u8,
+    /// 1 if a source keeps a port outside the range too, where it is free: the range was not the user's wish.
+    pub keep_any: u8,
+    /// Always zero.
+    pub pad: u8,
 }
 
-const _: () = assert!(size_of::<MasqueradeTarget<4>>() == 12, "a v4 masquerade target is 12 bytes");
+const _: () = assert!(size_of::<MasqueradeTarget<4>>() == 20, "a v4 masquerade target is 20 bytes");
+
+/// What an internal endpoint's external one depends on (RFC 4787, section 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mapping {
+    /// On the remote address and port too: each flow has its own, and remotes share ports.
+    EndpointDependent = 0,
+    /// On the internal endpoint alone: all its flows have the same.
+    EndpointIndependent = 1,
+}
+
+/// Whose packets reach an internal endpoint through its mapping (RFC 4787, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Filtering {
+    /// Only those of the address and port to which it has a flow.
+    AddressAndPortDependent = 0,
+    /// Those of each address that it has sent to.
+    AddressDependent = 1,
+    /// Anybody's.
+    EndpointIndependent = 2,
+}
 
 /// Whose an address is. Found by longest prefix; an address in no zone belongs to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +138,8 @@ pub enum Zone {
     Host = 1,
     /// A network of nodes, which the world must never see as a source.
     Nodes = 2,
+    /// An address that sources are hidden behind and that no interface of the host's has: a pool's.
+    Pool = 3,
 }
 
 impl Zone {
@@ -69,6 +150,7 @@ impl Zone {
         match number {
             1 => Zone::Host,
             2 => Zone::Nodes,
+            3 => Zone::Pool,
             _ => Zone::World,
         }
     }

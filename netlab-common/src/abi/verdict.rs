@@ -51,6 +51,13 @@ macro_rules! verdicts {
                 match self { $(Verdict::$variant => concat!($($doc),*),)* }
             }
 
+            /// The verdict of a number; of one that is none's, the first.
+            #[inline(always)]
+            #[must_use]
+            pub const fn from_number(number: u32) -> Verdict {
+                match number { $($number => Verdict::$variant,)* _ => Verdict::ALL[0] }
+            }
+
             /// What it means for the packet.
             #[inline(always)]
             #[must_use]
@@ -76,28 +83,36 @@ verdicts! {
     NoFlow = 5, "no_flow", Passed;
     /// Has a broken IPv4 header, and stays among the nodes.
     MalformedPassed = 6, "malformed_passed", Passed;
+    /// Belongs to a flow of the host's own.
+    HostFlow = 7, "host_flow", Passed;
     /// Comes from a node and would leave untranslated, because no masquerade covers its source.
-    PrivateSource = 7, "private_source", Dropped;
+    PrivateSource = 8, "private_source", Dropped;
     /// Comes from the world to a node's address without a flow.
-    Unsolicited = 8, "unsolicited", Dropped;
+    Unsolicited = 9, "unsolicited", Dropped;
     /// Comes from the world with a node's source address.
-    SpoofedSource = 9, "spoofed_source", Dropped;
+    SpoofedSource = 10, "spoofed_source", Dropped;
     /// Is a TCP segment in mid-connection for which there is no flow to masquerade it by.
-    NotSyn = 10, "not_syn", Dropped;
+    NotSyn = 11, "not_syn", Dropped;
     /// Is an IP fragment from a node; fragments are not translated yet.
-    Fragment = 11, "fragment", Dropped;
+    Fragment = 12, "fragment", Dropped;
     /// Is from a node and of a protocol that is not translated yet.
-    Unsupported = 12, "unsupported", Dropped;
+    Unsupported = 13, "unsupported", Dropped;
     /// Has a broken IPv4 header on the uplink.
-    Malformed = 13, "malformed", Dropped;
-    /// Opens a flow, but no port was found for it.
-    PortsExhausted = 14, "ports_exhausted", Dropped;
-    /// Opens a flow, but the flow table is full.
-    TableFull = 15, "table_full", Dropped;
+    Malformed = 14, "malformed", Dropped;
+    /// Opens a flow, but every port of the range is in use to this remote.
+    PortsExhausted = 15, "ports_exhausted", Dropped;
+    /// Opens a flow, but the flow table is full of flows that may not be evicted.
+    TableFull = 16, "table_full", Dropped;
     /// Opens a flow whose place is still held by one that is ending.
-    FlowEnding = 16, "flow_ending", Dropped;
+    FlowEnding = 17, "flow_ending", Dropped;
     /// Could not be rewritten: the kernel refused to make its headers writable.
-    RewriteFailed = 17, "rewrite_failed", Dropped;
+    RewriteFailed = 18, "rewrite_failed", Dropped;
+    /// Opens a flow, but its source holds as many as one may.
+    SourceQuota = 19, "source_quota", Dropped;
+    /// Meets a forward whose allow list does not have its source.
+    NotAllowed = 20, "not_allowed", Dropped;
+    /// Comes to a mapped endpoint from somebody whom its filtering keeps out.
+    Filtered = 21, "filtered", Dropped;
 }
 
 /// Counters a hook has: one for received packets, then one a verdict.

@@ -1,15 +1,20 @@
-//! Flows: finding one, making one with both its keys or not at all, and beginning one anew.
+//! Flows: finding one, and beginning one anew. `create` makes them, `end` takes them away.
 //!
 //! It knows tuples, states and times. Why a flow is made, and what its reply looks like, is `nat`'s to say.
 
+pub mod create;
+pub mod end;
+pub mod ports;
+pub mod source;
 pub mod state;
 pub mod timeout;
 
-use crate::abi::flow::{Direction, FlowRef, Head, Tuple, life};
+use crate::abi::clock;
+use crate::abi::flow::{Direction, NO_SLOT, Status, Tuple, life};
 use crate::abi::hook::Hook;
-use crate::net::tcp;
+use crate::net::{hash, tcp};
 use crate::packet::Transport;
-use crate::tables::{Claim, Tables};
+use crate::tables::Tables;
 
 /// A flow that a packet belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +24,9 @@ pub struct Entry<const N: usize> {
     /// Which of its two tuples the packet bears.
     pub direction: Direction,
     /// What the slot holds.
-    pub head: Head<N>,
+    pub status: Status,
+    /// The tuple that packets of the other direction bear on arrival.
+    pub other: Tuple<N>,
 }
 
 impl<const N: usize> Entry<N> {
@@ -27,17 +34,14 @@ impl<const N: usize> Entry<N> {
     #[inline(always)]
     #[must_use]
     pub fn is_translated_at(&self, hook: Hook) -> bool {
-        self.head.hook(self.direction) == hook as u32
+        self.status.hook(self.direction) == hook as u32
     }
 
     /// The tuple the packet bears once it is translated: the inverse of how the other side's arrive.
     #[inline(always)]
     #[must_use]
     pub fn translated(&self) -> Tuple<N> {
-        match self.direction {
-            Direction::Original => self.head.reply.inverse(),
-            Direction::Reply => self.head.original.inverse(),
-        }
+        self.other.inverse()
     }
 }
 
@@ -52,38 +56,114 @@ pub enum Lookup<const N: usize> {
     Miss,
 }
 
-/// Finds the flow of a packet. Whether its time is up is decided here, at each look-up, so that expiry never
-/// waits for the agent (invariant 6).
+/// Ticks since a slot's last packet.
 #[inline(always)]
-pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u64) -> Lookup<N> {
-    let Some(reference) = tables.find_key(tuple) else { return Lookup::Miss };
-    let Some(head) = tables.read_flow(reference.slot) else { return Lookup::Miss };
-    // Another generation: the key outlived its flow, and the slot is another flow's by now.
-    if head.generation != reference.generation || matches!(head.life, life::FREE | life::ENDING) {
+pub fn idle<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32) -> u32 {
+    clock::since(now, tables.last_seen(slot))
+}
+
+/// The port bitmap of a reply tuple: chosen by all of the tuple but its destination port.
+#[inline(always)]
+pub fn port_shard<const N: usize, T: Tables<N>>(tables: &T, reply: &Tuple<N>) -> u32 {
+    let config = tables.config();
+    let remote = hash::bytes(config.seed, reply.src);
+    let external = hash::bytes(remote, reply.dst);
+    let rest = u32::from_be_bytes([reply.protocol, 0, reply.sport[0], reply.sport[1]]);
+    hash::finish(hash::word(external, rest)) & config.shard_mask
+}
+
+/// What a key leads to, or an entry with [`NO_SLOT`] if that is nothing.
+///
+/// No `Option`, because LLVM stores the payload of its `None` too where that seems harmless, and the verifier
+/// refuses to see undefined bytes stored.
+#[inline(always)]
+fn find<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>) -> Entry<N> {
+    let nothing = Entry {
+        slot: NO_SLOT,
+        direction: Direction::Original,
+        status: Status::NOTHING,
+        other: Tuple { src: [0; N], dst: [0; N], sport: [0; 2], dport: [0; 2], protocol: 0, pad: [0; 3] },
+    };
+    let Some(to) = tables.find_key(tuple) else { return nothing };
+    let Some(status) = tables.status(to.slot()) else { return nothing };
+    let direction = to.direction();
+    let own = tables.tuple(to.slot(), direction);
+    let other = tables.tuple(to.slot(), direction.other());
+    // Another generation: the key outlived its flow, and the slot is another flow's by now. It is looked at
+    // once more after the tuples, because it changes before anything else of a slot that changes hands. Another
+    // tuple: the key went while it was looked at, and what was read is the next key's in its place.
+    if status.generation != to.generation()
+        || status.life == life::FREE
+        || own != *tuple
+        || tables.generation(to.slot()) != to.generation()
+    {
+        return nothing;
+    }
+    Entry { slot: to.slot(), direction, status, other }
+}
+
+/// Finds the flow of a packet. Whether its time is up is decided here, at each look-up, so that expiry never
+/// waits for anybody to sweep (invariant 6).
+///
+/// A flow that is forming can be used already: its slot was written before its first key. One that is ending
+/// still translates what was under way to it, because its port goes back only after its keys.
+#[inline(always)]
+pub fn lookup<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>, now: u32) -> Lookup<N> {
+    let entry = find(tables, tuple);
+    if entry.slot == NO_SLOT || entry.status.is_mapping() {
         return Lookup::Miss;
     }
-    let entry = Entry { slot: reference.slot, direction: Direction::from_number(reference.direction), head };
-    let idle = now.saturating_sub(tables.last_seen(reference.slot));
-    if head.life == life::LIVE && idle < timeout::of(tuple.protocol, head.state) {
+    let timeout = tables.timeout(timeout::of(tuple.protocol, entry.status.state));
+    if !entry.status.is_told_to_end() && idle(tables, entry.slot, now) < timeout {
         Lookup::Live(entry)
     } else {
         Lookup::Expired(entry)
     }
 }
 
+/// The mapping that a key without a remote side leads to, in use or not; an entry with [`NO_SLOT`] if there is
+/// none.
+#[inline(always)]
+pub fn find_mapping<const N: usize, T: Tables<N>>(tables: &T, key: &Tuple<N>) -> Entry<N> {
+    // A flow's tuple always has a remote side, so what such a key leads to is a mapping.
+    find(tables, key)
+}
+
 /// Whether a packet begins a known flow anew: a SYN of the opening side after the old connection closed
 /// (RFC 6191 reuse of a tuple in TIME-WAIT), or any opening packet after the flow's time was up.
 #[inline(always)]
-pub fn begins_anew<const N: usize, T: Tables<N>>(
-    tables: &T,
-    entry: &Entry<N>,
-    transport: Transport,
-    expired: bool,
-) -> bool {
+pub fn begins_anew<const N: usize>(entry: &Entry<N>, transport: Transport, expired: bool) -> bool {
     matches!(entry.direction, Direction::Original)
         && transport.opens()
-        && (expired || (matches!(transport, Transport::Tcp(_)) && state::is_closing(entry.head.state)))
-        && (entry.head.life == life::LIVE || tables.revive(entry.slot))
+        && entry.status.life != life::DOOMED
+        && (expired || (matches!(transport, Transport::Tcp(_)) && state::is_closing(entry.status.state)))
+}
+
+/// Keeps a flow or mapping from being taken away, and takes back that it was told to end; false if somebody
+/// was quicker.
+///
+/// Its last sight is set before its life is looked at, while whoever ends it sets its life before he looks at
+/// its last sight. So at least one of the two sees the other.
+#[inline(always)]
+pub fn hold<const N: usize, T: Tables<N>>(tables: &T, slot: u32, generation: u32, now: u32) -> bool {
+    tables.touch(slot, now);
+    match tables.status(slot) {
+        Some(status) if status.generation == generation => match status.life {
+            life::LIVE | life::FORMING => true,
+            life::DYING => tables.change_life(slot, life::DYING, life::LIVE),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Tells a flow to end, which was found by a packet. Its slot may have changed hands since; then the flow that is
+/// there now lives on.
+#[inline(always)]
+pub fn tell_to_end<const N: usize, T: Tables<N>>(tables: &T, slot: u32, generation: u32) {
+    if tables.change_life(slot, life::LIVE, life::DYING) && tables.generation(slot) != generation {
+        tables.change_life(slot, life::DYING, life::LIVE);
+    }
 }
 
 /// Whether a packet shows that its tuple is another connection's by now: somebody answers a SYN, and none
@@ -92,135 +172,5 @@ pub fn begins_anew<const N: usize, T: Tables<N>>(
 pub fn is_anothers<const N: usize>(entry: &Entry<N>, transport: Transport) -> bool {
     matches!(entry.direction, Direction::Reply)
         && matches!(transport, Transport::Tcp(flags) if flags & (tcp::SYN | tcp::ACK) == tcp::SYN | tcp::ACK)
-        && state::is_closing(entry.head.state)
-}
-
-/// A flow to be made.
-#[derive(Clone, Copy, Debug)]
-pub struct NewFlow<const N: usize> {
-    /// The opening packet's tuple as it arrived.
-    pub original: Tuple<N>,
-    /// The hook that translates the opening side's packets.
-    pub original_hook: Hook,
-    /// The hook that translates the answers.
-    pub reply_hook: Hook,
-    /// The rule that wants it.
-    pub rule: u32,
-    /// State bits of the opening packet.
-    pub state: u32,
-    /// When.
-    pub now: u64,
-}
-
-/// The flow that an opening packet belongs to.
-#[derive(Clone, Copy, Debug)]
-pub struct Opened<const N: usize> {
-    /// The flow.
-    pub entry: Entry<N>,
-    /// Whether this packet made it; otherwise another CPU was quicker.
-    pub fresh: bool,
-}
-
-/// Why a flow was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No slot, or no room for keys.
-    Full,
-    /// The opening tuple leads to a flow that is ending.
-    Ending,
-    /// None of the reply tuples that were tried is free.
-    NoReply,
-}
-
-/// A slot that no table has.
-const NO_SLOT: u32 = u32::MAX;
-
-/// Makes a flow. `reply` gives the reply tuple to try at each attempt, from 0 up to `attempts`.
-///
-/// The order keeps invariants 1, 3 and 5: the slot is written before any key leads to it; the reply key is
-/// claimed first, so a translated packet never leaves before its answer can find home; and whoever claims the
-/// original key owns the flow. The loser of a race takes back its reply key and slot, and goes on with the
-/// winner's flow, so that no packet is lost.
-///
-/// # Errors
-/// See [`Refusal`]; nothing is left behind then.
-#[inline(always)]
-pub fn create<const N: usize, T: Tables<N>>(
-    tables: &T,
-    new: &NewFlow<N>,
-    attempts: u32,
-    reply: impl Fn(u32) -> Tuple<N>,
-) -> Result<Opened<N>, Refusal> {
-    let mut head = Head {
-        generation: 0,
-        life: life::LIVE,
-        state: new.state,
-        rule: new.rule,
-        original_hook: new.original_hook as u32,
-        reply_hook: new.reply_hook as u32,
-        created: new.now,
-        original: new.original,
-        reply: reply(0),
-    };
-    let reserved = tables.reserve_slot();
-    let (slot, generation) = reserved.unwrap_or((NO_SLOT, 0));
-    head.generation = generation;
-    let to = FlowRef { slot, generation, direction: Direction::Reply as u32 };
-    let mut claim = match reserved {
-        Some(_) => {
-            tables.write_flow(slot, &head, new.now);
-            tables.claim_key(&head.reply, to)
-        }
-        None => Claim::Full,
-    };
-    if claim != Claim::Won
-        && let Some(opened) = join(tables, new, &head.reply)
-    {
-        if reserved.is_some() {
-            tables.release_slot(slot);
-        }
-        return Ok(opened);
-    }
-    if reserved.is_none() {
-        return Err(Refusal::Full);
-    }
-    let mut attempt = 1;
-    while claim == Claim::Taken && attempt < attempts {
-        head.reply = reply(attempt);
-        tables.write_reply(slot, &head.reply);
-        claim = tables.claim_key(&head.reply, to);
-        attempt += 1;
-    }
-    if claim != Claim::Won {
-        tables.release_slot(slot);
-        return Err(if claim == Claim::Full { Refusal::Full } else { Refusal::NoReply });
-    }
-
-    let to = FlowRef { slot, generation, direction: Direction::Original as u32 };
-    let refusal = match tables.claim_key(&new.original, to) {
-        Claim::Won => {
-            let entry = Entry { slot, direction: Direction::Original, head };
-            return Ok(Opened { entry, fresh: true });
-        }
-        Claim::Taken => Refusal::Ending,
-        Claim::Full => Refusal::Full,
-    };
-    tables.release_key(&head.reply);
-    tables.release_slot(slot);
-    match lookup(tables, &new.original, new.now) {
-        Lookup::Live(entry) => Ok(Opened { entry, fresh: false }),
-        Lookup::Expired(_) | Lookup::Miss => Err(refusal),
-    }
-}
-
-/// The very flow that is to be made, when another CPU is at it: that one has its first reply key already,
-/// though its original key may be still to come.
-#[inline(always)]
-fn join<const N: usize, T: Tables<N>>(tables: &T, new: &NewFlow<N>, first: &Tuple<N>) -> Option<Opened<N>> {
-    match lookup(tables, first, new.now) {
-        Lookup::Live(found) if found.head.original == new.original => {
-            Some(Opened { entry: Entry { direction: Direction::Original, ..found }, fresh: false })
-        }
-        _ => None,
-    }
+        && state::is_closing(entry.status.state)
 }

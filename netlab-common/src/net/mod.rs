@@ -2,6 +2,7 @@
 //! wire. Only what the pipeline reads.
 
 pub mod checksum;
+pub mod hash;
 
 /// Ethernet II.
 pub mod eth {
@@ -23,6 +24,8 @@ pub mod ipv4 {
     pub const FRAGMENT: usize = 6;
     /// More-fragments flag and fragment offset: not zero in every piece of a fragmented datagram.
     pub const FRAGMENT_MASK: u16 = 0x3fff;
+    /// Offset of the time to live.
+    pub const TTL: usize = 8;
     /// Offset of the protocol number.
     pub const PROTOCOL: usize = 9;
     /// Offset of the header checksum.
@@ -53,6 +56,10 @@ pub mod ports {
 
 /// TCP, RFC 9293.
 pub mod tcp {
+    /// Offset of the sequence number.
+    pub const SEQUENCE: usize = 4;
+    /// Offset of the acknowledgement number.
+    pub const ACKNOWLEDGEMENT: usize = 8;
     /// Offset of the header length, in its upper four bits, in units of four bytes.
     pub const DATA_OFFSET: usize = 12;
     /// Offset of the flag byte.
@@ -85,10 +92,14 @@ pub mod icmp {
     pub const CHECKSUM: usize = 2;
     /// Offset of the echo identifier.
     pub const IDENTIFIER: usize = 4;
-    /// Bytes of an echo header.
+    /// Bytes of an echo header, and of an error's before what it quotes.
     pub const LEN: usize = 8;
     /// Type of an echo reply.
     pub const ECHO_REPLY: u8 = 0;
     /// Type of an echo request.
     pub const ECHO_REQUEST: u8 = 8;
+    /// Type of an error: the destination cannot be reached.
+    pub const UNREACHABLE: u8 = 3;
+    /// Code of such an error: communication administratively prohibited (RFC 1812).
+    pub const PROHIBITED: u8 = 13;
 }

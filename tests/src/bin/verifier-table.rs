@@ -7,9 +7,18 @@ use netlab_agent::datapath::object::{self, Sizes};
 use netlab_common::abi::names;
 
 fn main() -> anyhow::Result<()> {
-    let sizes = Sizes { flows: 64, forwards: 8, masquerades: 8, zones: 8, interfaces: 8, rules: 8 };
+    let sizes = Sizes {
+        flows: 64,
+        contacts: 8,
+        forward_ports: 8,
+        allow: 8,
+        masquerades: 8,
+        zones: 8,
+        interfaces: 8,
+        rules: 8,
+    };
     let mut object = object::load(&sizes).context("the object does not load")?;
-    for name in names::TC_PROGRAMS {
+    for name in names::TC_PROGRAMS.into_iter().chain([names::SWEEP_PROGRAM]) {
         let program: &mut SchedClassifier =
             object.program_mut(name).with_context(|| format!("no program {name}"))?.try_into()?;
         program.load().with_context(|| format!("{name} is refused"))?;

@@ -1,18 +1,17 @@
-//! Flows that end: idle for too long, closed, reset, or taken away by the agent.
+//! Flows that end: idle for too long, closed, reset, told to, or taken away by the agent.
 
 use netlab_common::abi::hook::Hook::{UplinkIn, UplinkOut};
-use netlab_common::abi::verdict::Verdict::{Created, Established, FlowEnding, NoRule, NotSyn};
+use netlab_common::abi::verdict::Verdict::{Created, Established, NoRule, NotSyn};
 
 use super::{EARTH, EARTH_5555, HOST, HOST_5555, WORLD, WORLD_80};
 use crate::packet::{Packet, ping, pong, tcp, udp};
 use crate::progrun::Case;
 use crate::rules::Rules;
 
-/// The story's cases. Times are kept short of what a machine is sure to have been up for; the long ones are
-/// the scenarios' on the host.
+/// The story's cases.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    [idle(), closed()].concat()
+    [idle(), swept(), closed()].concat()
 }
 
 fn out(packet: &Packet) -> Packet {
@@ -29,8 +28,7 @@ fn idle() -> Vec<Case> {
     vec![
         Case::new("an unanswered UDP flow ends after two minutes and begins anew", Rules::masquerading())
             .becomes(UplinkOut, &datagram, Created, &out(&datagram))
-            // Well before its time: a flow in the kernel grows older while the test runs.
-            .idle(100)
+            .idle(119)
             .becomes(UplinkOut, &datagram, Established, &out(&datagram))
             .idle(120)
             .stays(UplinkIn, &udp(WORLD_80, HOST_5555), NoRule)
@@ -46,11 +44,48 @@ fn idle() -> Vec<Case> {
             .idle(240)
             .stays(UplinkOut, &tcp(EARTH_5555, WORLD_80).ack(), NotSyn)
             .becomes(UplinkOut, &syn, Created, &out(&syn)),
-        Case::new("a flow that the agent takes away neither serves nor begins anew", Rules::masquerading())
+    ]
+}
+
+/// What becomes of a flow that is over: it keeps its keys for its quarantine of two seconds, and goes when the
+/// agent comes by after that.
+fn swept() -> Vec<Case> {
+    let datagram = udp(EARTH_5555, WORLD_80);
+    let answer = udp(WORLD_80, HOST_5555);
+    let begun =
+        |name| Case::new(name, Rules::masquerading()).becomes(UplinkOut, &datagram, Created, &out(&datagram));
+    vec![
+        begun("a flow that is over goes when its quarantine is over too, and no sooner")
+            .sweep(0)
+            .idle(120)
+            .sweep(0)
+            .stays(UplinkIn, &answer, NoRule)
+            .idle(3)
+            .sweep(1)
+            .sweep(0)
+            .becomes(UplinkOut, &datagram, Created, &out(&datagram)),
+        begun("a flow whose time is not up is not swept away")
+            .becomes(UplinkIn, &answer, Established, &back(&answer))
+            .idle(290)
+            .sweep(0)
+            .becomes(UplinkIn, &answer, Established, &back(&answer)),
+        begun("a flow that begins anew in its quarantine stays")
+            .idle(121)
             .becomes(UplinkOut, &datagram, Created, &out(&datagram))
+            .idle(2)
+            .sweep(0)
+            .becomes(UplinkIn, &answer, Established, &back(&answer)),
+        begun("a flow that a user ends serves no more, and its opener makes another in its place")
             .end_flows()
-            .stays(UplinkOut, &datagram, FlowEnding)
-            .stays(UplinkIn, &udp(WORLD_80, HOST_5555), NoRule),
+            .stays(UplinkIn, &answer, NoRule)
+            .becomes(UplinkOut, &datagram, Created, &out(&datagram))
+            .becomes(UplinkIn, &answer, Established, &back(&answer))
+            .sweep(0),
+        begun("a flow that a user ends goes with the next sweep")
+            .end_flows()
+            .sweep(1)
+            .stays(UplinkIn, &answer, NoRule)
+            .becomes(UplinkOut, &datagram, Created, &out(&datagram)),
     ]
 }
 
@@ -67,7 +102,8 @@ fn closed() -> Vec<Case> {
         )
     };
     let (syn, fin, rst) = (request.clone().syn(), request.clone().fin(), request.clone().rst());
-    let (their_fin, their_rst) = (answer.clone().fin(), answer.clone().rst());
+    // The other side's reset follows on its SYN and the six bytes that came with it.
+    let (their_fin, their_rst) = (answer.clone().fin(), answer.clone().rst().numbers(8, 1));
     vec![
         begun("after both sides' FIN a SYN begins the flow anew")
             .becomes(UplinkOut, &fin, Established, &out(&fin))
@@ -87,9 +123,14 @@ fn closed() -> Vec<Case> {
             .becomes(UplinkOut, &syn, Created, &out(&syn)),
         begun("a RST that the connection outlives counts no more")
             .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
-            .becomes(UplinkOut, &request.clone().ack(), Established, &out(&request.clone().ack()))
+            .becomes(UplinkIn, &answer.clone().ack(), Established, &back(&answer.clone().ack()))
             .idle(100)
             .becomes(UplinkIn, &answer.clone().ack(), Established, &back(&answer.clone().ack())),
+        begun("a RST is outlived by nothing that the side which it reset sends")
+            .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
+            .becomes(UplinkOut, &request.clone().ack(), Established, &out(&request.clone().ack()))
+            .idle(100)
+            .stays(UplinkIn, &answer.clone().ack(), NoRule),
         begun("after the other side's RST likewise")
             .becomes(UplinkIn, &their_rst, Established, &back(&their_rst))
             .becomes(UplinkOut, &syn, Created, &out(&syn)),

@@ -3,9 +3,14 @@
 
 pub mod forward;
 pub mod guard;
+pub mod host;
 pub mod lifetime;
+pub mod limits;
+pub mod mapping;
 pub mod masquerade;
 pub mod random;
+pub mod targets;
+pub mod tcp;
 pub mod wire;
 
 use crate::progrun::Case;
@@ -34,5 +39,17 @@ pub const WORLD_7777: &str = "8.8.8.8:7777";
 /// The cases written by hand, of all stories.
 #[must_use]
 pub fn table() -> Vec<Case> {
-    [masquerade::cases(), forward::cases(), lifetime::cases(), guard::cases(), wire::cases()].concat()
+    [
+        masquerade::cases(),
+        mapping::cases(),
+        forward::cases(),
+        targets::cases(),
+        host::cases(),
+        lifetime::cases(),
+        tcp::cases(),
+        limits::cases(),
+        guard::cases(),
+        wire::cases(),
+    ]
+    .concat()
 }

@@ -2,6 +2,7 @@
 //! seed.
 
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::rule::Filtering;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::protocol::{TCP, UDP};
 
@@ -14,18 +15,25 @@ const ADDRESSES: [&str; 7] =
     ["10.10.0.10", "10.10.0.20", "10.10.0.30", "10.10.0.1", "192.168.0.108", "8.8.8.8", "172.16.0.1"];
 const PORTS: [u16; 5] = [53, 3000, 5555, 8000, 40_000];
 
-/// A case of `count` packets. One in three answers what a packet before it
-/// became, mostly where an answer would come along.
+/// Two cases of `count` packets, each with rules of its own. One packet in three answers what a packet before
+/// it became, mostly where an answer would come along.
 #[must_use]
-pub fn case(seed: u64, count: usize) -> Case {
+pub fn cases(seed: u64, count: usize) -> [Case; 2] {
+    [
+        case(seed, count, format!("{count} random packets of seed {seed:#x}"), &rules()),
+        case(seed, count, format!("{count} random packets of seed {seed:#x} and mappings"), &mapping_rules()),
+    ]
+}
+
+fn case(seed: u64, count: usize, name: String, rules: &Rules) -> Case {
     let mut dice = Dice(seed);
-    let host = Host::new(&rules());
+    let host = Host::new(rules);
     let mut left: Vec<(Hook, Vec<u8>)> = vec![];
-    let mut case = Case::new(format!("{count} random packets of seed {seed:#x}"), rules());
+    let mut case = Case::new(name, rules.clone());
     for _ in 0..count {
         let (hook, frame) = if !left.is_empty() && dice.one_in(3) {
             let (hook, became) = dice.pick(&left);
-            let at = if dice.one_in(3) { *dice.pick(&Hook::ALL) } else { opposite(*hook) };
+            let at = if dice.one_in(3) { *dice.pick(&Hook::ALL) } else { hook.opposite() };
             (at, answer(became))
         } else {
             (*dice.pick(&Hook::ALL), frame(&mut dice))
@@ -39,16 +47,6 @@ pub fn case(seed: u64, count: usize) -> Case {
     case
 }
 
-/// Where the answers pass to what passes here.
-fn opposite(hook: Hook) -> Hook {
-    match hook {
-        Hook::PortIn => Hook::PortOut,
-        Hook::PortOut => Hook::PortIn,
-        Hook::UplinkIn => Hook::UplinkOut,
-        Hook::UplinkOut => Hook::UplinkIn,
-    }
-}
-
 /// Forwards lead to two servers each reached by one port, so that no port of a client's is ever in the way:
 /// what would be chosen in its place is random in the kernel.
 fn rules() -> Rules {
@@ -57,6 +55,19 @@ fn rules() -> Rules {
         .forward(TCP, "10.10.0.1:3000", "10.10.0.20:3001")
         .forward(UDP, "192.168.0.108:53", "10.10.0.10:5353")
         .room(512)
+}
+
+/// The same with endpoint-independent mappings, an allow list, and few flows for each source.
+fn mapping_rules() -> Rules {
+    Rules::masquerading()
+        .mapping(Filtering::AddressDependent)
+        .forward(TCP, "0.0.0.0:8000", "10.10.0.10:8001")
+        .allow(&["10.10.0.20"])
+        .forward(TCP, "0.0.0.0:3000", "10.10.0.20:3001")
+        .allow(&["8.8.8.8"])
+        .forward(UDP, "192.168.0.108:53", "10.10.0.10:5353")
+        .room(512)
+        .per_source(4)
 }
 
 fn frame(dice: &mut Dice) -> Vec<u8> {
@@ -85,7 +96,9 @@ fn frame(dice: &mut Dice) -> Vec<u8> {
 
 fn packet(dice: &mut Dice) -> Packet {
     let (from, to) = (*dice.pick(&ADDRESSES), *dice.pick(&ADDRESSES));
-    let ports = (*dice.pick(&PORTS), *dice.pick(&PORTS));
+    // What is the host's own comes from ports that no node's flow has: in their place others would be chosen.
+    let shift = u16::from(["10.10.0.1", "192.168.0.108"].contains(&from));
+    let ports = (*dice.pick(&PORTS) + shift, *dice.pick(&PORTS));
     let (source, target) = (format!("{from}:{}", ports.0), format!("{to}:{}", ports.1));
     let data: Vec<u8> = (0..dice.below(40)).map(|_| dice.next() as u8).collect();
     let packet = match dice.below(10) {

@@ -2,6 +2,7 @@
 //! test says otherwise, and an answer is made from any frame as the other side would make it.
 
 pub mod checksum;
+mod refusal;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -9,6 +10,8 @@ use netlab_common::abi::flow::Tuple;
 use netlab_common::fake::BufPacket;
 use netlab_common::net::{eth, icmp, ipv4, protocol, tcp as tcp_header, udp as udp_header};
 use netlab_common::packet::{Headers, parse_ipv4};
+
+pub use refusal::refusal;
 
 const MACS: [u8; 12] = [0x02, 0, 0, 0, 0, 0x0a, 0x02, 0, 0, 0, 0, 0x0b];
 
@@ -21,6 +24,7 @@ pub struct Packet {
     payload: Vec<u8>,
     options: Vec<u8>,
     fragment: u16,
+    numbers: (u32, u32),
     shortest: usize,
     edits: Vec<Edit>,
 }
@@ -86,7 +90,8 @@ impl Packet {
     fn new(from: &str, to: &str, transport: Transport) -> Self {
         let payload = b"netlab".to_vec();
         let (from, to) = (endpoint(from), endpoint(to));
-        Packet { from, to, transport, payload, options: vec![], fragment: 0, shortest: 0, edits: vec![] }
+        let (options, edits) = (vec![], vec![]);
+        Packet { from, to, transport, payload, options, fragment: 0, numbers: (1, 1), shortest: 0, edits }
     }
 
     /// The same from elsewhere.
@@ -144,6 +149,12 @@ impl Packet {
     #[must_use]
     pub fn rst(self) -> Self {
         self.flags(tcp_header::RST)
+    }
+
+    /// A TCP segment's number, and the one that it acknowledges; each is 1 until told.
+    #[must_use]
+    pub fn numbers(self, sequence: u32, acknowledged: u32) -> Self {
+        Packet { numbers: (sequence, acknowledged), ..self }
     }
 
     /// UDP without a checksum: its field is zero.
@@ -249,7 +260,9 @@ impl Packet {
             Transport::Tcp { flags } => {
                 bytes.extend(self.from.port().to_be_bytes());
                 bytes.extend(self.to.port().to_be_bytes());
-                bytes.extend([0, 0, 0, 1, 0, 0, 0, 1, 5 << 4, flags, 0x20, 0, 0, 0, 0, 0]);
+                bytes.extend(self.numbers.0.to_be_bytes());
+                bytes.extend(self.numbers.1.to_be_bytes());
+                bytes.extend([5 << 4, flags, 0x20, 0, 0, 0, 0, 0]);
             }
             Transport::Udp { .. } => {
                 bytes.extend(self.from.port().to_be_bytes());

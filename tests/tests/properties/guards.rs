@@ -5,13 +5,15 @@ use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
 use netlab_common::abi::rule::Zone;
 use netlab_common::abi::verdict::{Disposition, Verdict, received_index, verdict_index};
 use netlab_common::fake::BufPacket;
+use netlab_common::net::protocol::ICMP;
 use netlab_common::packet::parse_ipv4;
-use netlab_common::tables::Tables;
+use netlab_common::tables::Rules as _;
 use netlab_tests::host::Host;
-use netlab_tests::packet::{ping, tcp, udp};
+use netlab_tests::packet::checksum::fault;
+use netlab_tests::packet::{headers, ping, tcp, udp};
 use proptest::prelude::*;
 
-use super::strategies::{config, frame, hook, rules};
+use super::strategies::{config, frame, hook, mapping_rules, rules};
 
 /// A host that has masqueraded flows of each protocol, and a forwarded one from the world.
 fn busy() -> Host {
@@ -58,11 +60,11 @@ proptest! {
 
     #[test]
     fn every_frame_is_counted_once_under_one_verdict(
-        frames in prop::collection::vec((hook(), frame()), 1..20),
+        frames in prop::collection::vec((hook(), frame(), 0u32..2), 1..20),
     ) {
         let host = busy();
-        for (hook, frame) in &frames {
-            if let Err(fault) = host.outcome(*hook, frame) {
+        for (hook, frame, on) in &frames {
+            if let Err(fault) = host.outcome(*hook, frame, *on) {
                 return Err(TestCaseError::fail(fault.to_string()));
             }
         }
@@ -85,6 +87,24 @@ proptest! {
     }
 
     #[test]
+    fn a_refused_packet_is_dropped_as_it_is_or_becomes_an_error_to_its_sender(
+        hook in hook(),
+        frame in frame(),
+        on in 0u32..2,
+    ) {
+        let host = Host::new(&rules().interface(1, "10.10.0.1").per_source(0));
+        let outcome = host.outcome(hook, &frame, on).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        if outcome.answered {
+            let error = headers(&outcome.frame);
+            prop_assert_eq!(outcome.verdict, Verdict::SourceQuota);
+            prop_assert_eq!((error.tuple.dst, error.tuple.protocol), (headers(&frame).tuple.src, ICMP));
+            prop_assert_eq!(fault(&outcome.frame), None);
+        } else if outcome.verdict.disposition() == Disposition::Dropped {
+            prop_assert_eq!(outcome.frame, frame);
+        }
+    }
+
+    #[test]
     fn a_private_source_never_leaves(frame in frame()) {
         private_source_stays(&busy(), &frame)?;
     }
@@ -92,5 +112,6 @@ proptest! {
     #[test]
     fn the_world_never_reaches_a_node_unasked(frame in frame()) {
         unasked_stays_outside(&Host::new(&rules()), &frame)?;
+        unasked_stays_outside(&Host::new(&mapping_rules()), &frame)?;
     }
 }

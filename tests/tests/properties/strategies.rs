@@ -2,6 +2,7 @@
 //! or with anything wrong.
 
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::rule::Filtering;
 use netlab_common::net::protocol::{TCP, UDP};
 use netlab_tests::packet::{Packet, icmp_message, other, ping, pong, tcp, udp};
 use netlab_tests::rules::Rules;
@@ -37,6 +38,20 @@ pub fn rules() -> Rules {
         .forward(TCP, "0.0.0.0:80", "10.10.0.20:80")
         .forward(UDP, "192.168.0.108:53", "10.10.0.20:53")
         .room(48)
+}
+
+/// The same with mappings that do not depend on the remote, an allow list, and few flows for each source.
+pub fn mapping_rules() -> Rules {
+    Rules::none()
+        .masquerade("10.10.0.0/16", "192.168.0.108", 40_000..=40_003)
+        .mapping(Filtering::AddressDependent)
+        .targets(TCP, "192.168.0.108:8000", &["10.10.0.10:8000", "10.10.0.20:80"])
+        .forward(TCP, "0.0.0.0:80", "10.10.0.20:80")
+        .allow(&["8.8.8.8", "10.10.0.0/24"])
+        .range(UDP, "192.168.0.108:53", 2, &["10.10.0.20:53"])
+        .room(48)
+        .per_source(12)
+        .pickup()
 }
 
 pub fn hook() -> impl Strategy<Value = Hook> {

@@ -3,99 +3,18 @@
 
 use std::cell::RefCell;
 
-use netlab_common::abi::flow::{Direction, FlowRef, Head, Tuple};
 use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
-use netlab_common::abi::rule::{ForwardKey, ForwardTarget, MasqueradeTarget, Zone};
 use netlab_common::abi::verdict::Verdict;
-use netlab_common::fake::{BufPacket, MemTables};
+use netlab_common::fake::BufPacket;
 use netlab_common::net::protocol::TCP;
 use netlab_common::packet::{Covered, Packet};
-use netlab_common::tables::{Claim, Tables, Traffic};
+use netlab_common::tables::Claim;
 use netlab_tests::cases::{EARTH_5555, EARTH_8000, HOST, HOST_5555, NEPTUNE_5555, WORLD_80, WORLD_7777};
 use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{tcp, tuple, udp};
 use netlab_tests::rules::Rules;
 
-/// What happens before a claim; what it gives is the claim's answer.
-type Event<'a> = Box<dyn FnOnce() -> Option<Claim> + 'a>;
-
-/// Tables in which something happens just before a key is claimed.
-pub struct Meddled<'a> {
-    tables: &'a MemTables,
-    key: Tuple<4>,
-    /// Happens once.
-    before: RefCell<Option<Event<'a>>>,
-}
-
-impl<'a> Meddled<'a> {
-    pub fn new(tables: &'a MemTables, key: Tuple<4>, before: impl FnOnce() -> Option<Claim> + 'a) -> Self {
-        Meddled { tables, key, before: RefCell::new(Some(Box::new(before))) }
-    }
-}
-
-impl Tables<4> for Meddled<'_> {
-    fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
-        let before = if *key == self.key { self.before.take() } else { None };
-        before.and_then(|happens| happens()).unwrap_or_else(|| self.tables.claim_key(key, to))
-    }
-    fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
-        self.tables.find_key(key)
-    }
-    fn release_key(&self, key: &Tuple<4>) {
-        self.tables.release_key(key);
-    }
-    fn reserve_slot(&self) -> Option<(u32, u32)> {
-        self.tables.reserve_slot()
-    }
-    fn release_slot(&self, slot: u32) {
-        self.tables.release_slot(slot);
-    }
-    fn write_flow(&self, slot: u32, head: &Head<4>, now: u64) {
-        self.tables.write_flow(slot, head, now);
-    }
-    fn write_reply(&self, slot: u32, reply: &Tuple<4>) {
-        self.tables.write_reply(slot, reply);
-    }
-    fn read_flow(&self, slot: u32) -> Option<Head<4>> {
-        self.tables.read_flow(slot)
-    }
-    fn last_seen(&self, slot: u32) -> u64 {
-        self.tables.last_seen(slot)
-    }
-    fn reset_state(&self, slot: u32, state: u32) {
-        self.tables.reset_state(slot, state);
-    }
-    fn record(&self, slot: u32, direction: Direction, bits: u32, traffic: Traffic, now: u64) {
-        self.tables.record(slot, direction, bits, traffic, now);
-    }
-    fn forward(&self, key: &ForwardKey<4>) -> Option<ForwardTarget<4>> {
-        self.tables.forward(key)
-    }
-    fn masquerade(&self, source: [u8; 4]) -> Option<MasqueradeTarget<4>> {
-        self.tables.masquerade(source)
-    }
-    fn retire(&self, slot: u32) {
-        self.tables.retire(slot);
-    }
-    fn revive(&self, slot: u32) -> bool {
-        self.tables.revive(slot)
-    }
-    fn is_lab_interface(&self, index: u32) -> bool {
-        self.tables.is_lab_interface(index)
-    }
-    fn zone(&self, address: [u8; 4]) -> Zone {
-        self.tables.zone(address)
-    }
-    fn count_rule(&self, rule: u32, direction: Direction, traffic: Traffic, new_flow: u64) {
-        self.tables.count_rule(rule, direction, traffic, new_flow);
-    }
-    fn count_received(&self, hook: Hook, traffic: Traffic) {
-        self.tables.count_received(hook, traffic);
-    }
-    fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic) {
-        self.tables.count_verdict(hook, verdict, traffic);
-    }
-}
+use crate::meddled::Meddled;
 
 /// Two CPUs make the flow of the same frame: the other one comes when this one has its reply key and claims
 /// the opening one. Gives this one's verdict, the other's, and how both left.
@@ -107,7 +26,7 @@ fn race(host: &Host, hook: Hook, frame: &[u8]) -> (Verdict, Verdict, Vec<u8>) {
         None
     });
     let mut packet = BufPacket(frame.to_vec());
-    let verdict = host.run_on(hook, &mut packet, &meddled);
+    let verdict = host.run_on(hook, &mut packet, &meddled).verdict;
     drop(meddled);
     let (others_verdict, others_packet) = other.into_inner().expect("the other CPU ran");
     assert_eq!(others_packet, packet.0, "both leave as the same flow's");
@@ -157,7 +76,7 @@ fn a_port_taken_between_look_up_and_claim_is_passed_over() {
         None
     });
     let mut packet = BufPacket(ours);
-    assert_eq!(host.run_on(UplinkOut, &mut packet, &meddled), Verdict::Created);
+    assert_eq!(host.run_on(UplinkOut, &mut packet, &meddled).verdict, Verdict::Created);
     assert_eq!(packet.0, udp("192.168.0.108:40000", WORLD_80).frame());
     assert_eq!(host.state().flows.len(), 2);
 }
@@ -208,6 +127,10 @@ impl Packet for Stubborn {
         self.write()?;
         self.frame.store(offset, bytes)
     }
+    fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()> {
+        self.write()?;
+        self.frame.wrap::<L>(keep)
+    }
     fn update_header_checksum(&mut self, offset: usize, from: [u8; 4], to: [u8; 4]) -> Option<()> {
         self.write()?;
         self.frame.update_header_checksum(offset, from, to)
@@ -232,7 +155,7 @@ fn a_packet_that_cannot_be_rewritten_whole_is_dropped() {
         let before = host.state();
         let frame = udp(EARTH_5555, WORLD_80).frame();
         let mut packet = Stubborn { frame: BufPacket(frame.clone()), writes };
-        assert_eq!(host.run_on(UplinkOut, &mut packet, &host.tables), Verdict::RewriteFailed);
+        assert_eq!(host.run_on(UplinkOut, &mut packet, &host.tables).verdict, Verdict::RewriteFailed);
         // The flow is there for the packet's second try.
         let moves = Moves { flows: 1, ..Moves::only(Verdict::RewriteFailed) };
         host.assert_moved(UplinkOut, &frame, moves, &before);

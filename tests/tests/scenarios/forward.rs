@@ -2,7 +2,7 @@
 
 use netlab_common::abi::hook::Hook::{PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{InFlow, NoFlow, NoRule};
-use netlab_common::nat::port::DYNAMIC;
+use netlab_common::nat::DYNAMIC;
 use netlab_common::net::protocol::{TCP, UDP};
 use netlab_tests::cases::{EARTH_8000, NEPTUNE_5555, WORLD_7777};
 use netlab_tests::host::{Host, Moves};
@@ -114,7 +114,7 @@ fn a_flow_outlives_its_rule() {
     let mut host = host();
     let request = tcp(WORLD_7777, HOST_8000);
     host.step(UplinkIn, &request.clone().syn().frame(), Moves::created(0));
-    host.tables.forwards.clear();
+    host.tables.forward_ports.clear();
     host.step(UplinkIn, &request.clone().ack().frame(), Moves::onward(0));
     host.leaves(UplinkIn, &tcp("8.8.8.8:7778", HOST_8000).syn().frame(), NoRule);
 }

@@ -1,17 +1,15 @@
 //! Each state's time: one tick before it is up the flow serves, and then it does not, until it begins anew.
 
-use std::time::Duration;
-
+use netlab_common::abi::config::Timeout;
+use netlab_common::abi::flow::life;
 use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{self, FlowEnding, NoRule, NotSyn};
-use netlab_common::conntrack::{state, timeout};
+use netlab_common::conntrack::state;
 use netlab_common::tables::Tables as _;
 use netlab_tests::cases::{EARTH, EARTH_5555, HOST, HOST_5555, WORLD, WORLD_80};
 use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{Packet, ping, pong, tcp, udp};
 use netlab_tests::rules::Rules;
-
-const TICK: Duration = Duration::from_nanos(1);
 
 /// A flow brought into some state by its packets.
 fn after(packets: &[(Hook, Packet)]) -> Host {
@@ -25,15 +23,19 @@ fn after(packets: &[(Hook, Packet)]) -> Host {
 
 /// The answer serves up to the last tick, and not from then on.
 #[track_caller]
-fn assert_lives_for(packets: &[(Hook, Packet)], nanoseconds: u64, answer: &Packet) {
-    let time = Duration::from_nanos(nanoseconds);
+fn assert_lives_for(packets: &[(Hook, Packet)], of: Timeout, answer: &Packet) {
     let host = after(packets);
-    host.wait(time - TICK);
+    host.wait(host.tables.timeout(of) - 1);
     host.step(UplinkIn, &answer.frame(), Moves::back(0));
 
     let host = after(packets);
-    host.wait(time);
+    host.wait(host.tables.timeout(of));
     host.leaves(UplinkIn, &answer.frame(), NoRule);
+}
+
+/// What the one flow knows of its connection.
+fn connection(host: &Host) -> u32 {
+    host.tables.live()[0].head.state & state::OF_CONNECTION
 }
 
 fn request() -> Packet {
@@ -52,33 +54,33 @@ fn established() -> Vec<(Hook, Packet)> {
 fn udp_lives_longer_once_it_is_answered() {
     let (question, answer) = (udp(EARTH_5555, WORLD_80), udp(WORLD_80, HOST_5555));
     let asked = (UplinkOut, question);
-    assert_lives_for(std::slice::from_ref(&asked), timeout::UDP_UNREPLIED, &answer);
-    assert_lives_for(&[asked, (UplinkIn, answer.clone())], timeout::UDP_REPLIED, &answer);
+    assert_lives_for(std::slice::from_ref(&asked), Timeout::UdpUnreplied, &answer);
+    assert_lives_for(&[asked, (UplinkIn, answer.clone())], Timeout::Udp, &answer);
 }
 
 #[test]
 fn an_echo_lives_for_a_minute() {
-    assert_lives_for(&[(UplinkOut, ping(EARTH, WORLD, 1))], timeout::ICMP, &pong(WORLD, HOST, 1));
+    assert_lives_for(&[(UplinkOut, ping(EARTH, WORLD, 1))], Timeout::Icmp, &pong(WORLD, HOST, 1));
 }
 
 #[test]
 fn tcp_lives_long_only_while_it_is_established() {
     let mut packets = established();
     let data = reply().ack();
-    assert_lives_for(&packets[..1], timeout::TCP_TRANSITORY, &data);
-    assert_lives_for(&packets[..2], timeout::TCP_TRANSITORY, &data);
-    assert_lives_for(&packets, timeout::TCP_ESTABLISHED, &data);
+    assert_lives_for(&packets[..1], Timeout::TcpTransitory, &data);
+    assert_lives_for(&packets[..2], Timeout::TcpTransitory, &data);
+    assert_lives_for(&packets, Timeout::TcpEstablished, &data);
     packets.push((UplinkOut, request().fin()));
-    assert_lives_for(&packets, timeout::TCP_ESTABLISHED, &data);
+    assert_lives_for(&packets, Timeout::TcpEstablished, &data);
     packets.push((UplinkIn, reply().fin()));
-    assert_lives_for(&packets, timeout::TCP_CLOSED, &data);
+    assert_lives_for(&packets, Timeout::TcpClosed, &data);
 }
 
 #[test]
 fn tcp_lives_shortly_after_a_reset_of_either_side() {
     for end in [(UplinkOut, request().rst()), (UplinkIn, reply().rst())] {
         let packets = [established(), vec![end]].concat();
-        assert_lives_for(&packets, timeout::TCP_RESET, &reply().ack());
+        assert_lives_for(&packets, Timeout::TcpReset, &reply().ack());
     }
 }
 
@@ -86,7 +88,7 @@ fn tcp_lives_shortly_after_a_reset_of_either_side() {
 fn each_packet_starts_the_time_again() {
     let host = after(&[(UplinkOut, ping(EARTH, WORLD, 1))]);
     for _ in 0..10 {
-        host.wait(Duration::from_nanos(timeout::ICMP) - TICK);
+        host.wait(host.tables.timeout(Timeout::Icmp) - 1);
         host.step(UplinkOut, &ping(EARTH, WORLD, 1).frame(), Moves::onward(0));
     }
 }
@@ -94,22 +96,22 @@ fn each_packet_starts_the_time_again() {
 #[test]
 fn an_expired_udp_flow_begins_anew_in_its_place() {
     let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80)), (UplinkIn, udp(WORLD_80, HOST_5555))]);
-    host.wait(Duration::from_nanos(timeout::UDP_REPLIED));
+    host.wait(host.tables.timeout(Timeout::Udp));
     let became = host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::anew(0));
     assert_eq!(became, udp(HOST_5555, WORLD_80).frame());
     // As a new flow it is unanswered again, and lives accordingly.
-    host.wait(Duration::from_nanos(timeout::UDP_UNREPLIED));
+    host.wait(host.tables.timeout(Timeout::UdpUnreplied));
     host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
 }
 
 #[test]
 fn an_expired_tcp_flow_begins_anew_by_a_syn_only() {
     let host = after(&established());
-    host.wait(Duration::from_nanos(timeout::TCP_ESTABLISHED));
+    host.wait(host.tables.timeout(Timeout::TcpEstablished));
     host.leaves(UplinkOut, &request().ack().frame(), NotSyn);
     host.leaves(UplinkIn, &reply().ack().frame(), NoRule);
     host.step(UplinkOut, &request().syn().frame(), Moves::anew(0));
-    assert_eq!(host.tables.live()[0].head.state, state::initial());
+    assert_eq!(connection(&host), state::SEQUENCE_ORIGINAL, "all but the SYN's number is forgotten");
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn a_syn_after_both_fins_begins_anew() {
     // The last acknowledgement is still the old connection's.
     host.step(UplinkOut, &request().ack().frame(), Moves::onward(0));
     host.step(UplinkOut, &request().syn().frame(), Moves::anew(0));
-    assert_eq!(host.tables.live()[0].head.state, state::initial());
+    assert_eq!(connection(&host), state::SEQUENCE_ORIGINAL, "all but the SYN's number is forgotten");
     host.step(UplinkIn, &reply().syn_ack().frame(), Moves::back(0));
 }
 
@@ -137,19 +139,28 @@ fn a_syn_within_a_connection_does_not_begin_it_anew() {
 }
 
 #[test]
-fn a_flow_being_taken_away_refuses_its_packets_until_its_keys_are_gone() {
+fn a_flow_being_taken_away_still_serves_what_is_under_way_to_it() {
     let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80))]);
+    host.tables.change_life(0, life::LIVE, life::ENDING);
+    host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::onward(0));
+    // What would have changed its end comes too late for it.
+    host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), FlowEnding);
+}
+
+#[test]
+fn a_flow_that_a_user_ends_makes_way_for_its_openers_next_packet() {
+    let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80)), (UplinkIn, udp(WORLD_80, HOST_5555))]);
     host.end_flows();
-    for _ in 0..10 {
-        host.leaves(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), FlowEnding);
-    }
     host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
+    // One flow goes, and another comes.
+    host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves { flows: 0, ..Moves::created(0) });
+    assert_eq!(host.tables.live()[0].counters.packets, [1, 0]);
 }
 
 #[test]
 fn a_flow_marked_as_dying_is_begun_anew_by_its_opener() {
     let host = after(&[(UplinkOut, udp(EARTH_5555, WORLD_80))]);
-    host.tables.retire(0);
+    host.tables.change_life(0, life::LIVE, life::DYING);
     host.leaves(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), NoRule);
     host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::anew(0));
     host.step(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), Moves::back(0));
@@ -159,9 +170,9 @@ fn a_flow_marked_as_dying_is_begun_anew_by_its_opener() {
 fn a_reset_that_the_connection_outlives_counts_no_more() {
     let host = after(&[established(), vec![(UplinkIn, reply().rst())]].concat());
     assert!(state::is_closing(host.tables.live()[0].head.state));
-    host.step(UplinkOut, &request().ack().frame(), Moves::onward(0));
+    host.step(UplinkIn, &reply().ack().frame(), Moves::back(0));
     assert!(!state::is_closing(host.tables.live()[0].head.state));
-    host.wait(Duration::from_nanos(timeout::TCP_RESET));
+    host.wait(host.tables.timeout(Timeout::TcpReset));
     host.step(UplinkIn, &reply().ack().frame(), Moves::back(0));
 }
 

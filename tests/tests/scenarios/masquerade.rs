@@ -36,7 +36,7 @@ fn masquerade_takes_another_port_of_the_range_when_the_source_port_is_taken() {
 
 #[test]
 fn both_ends_of_the_range_belong_to_it() {
-    for (random, port) in [(0, 40_000u16), (3, 40_003), (4, 40_000), (u32::MAX, 40_003)] {
+    for (random, port) in [(0, 40_000u16), (3, 40_003), (4, 40_000), (u32::MAX, 40_000)] {
         let host = host(40_000..=40_003);
         host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::created(0));
         host.env.next.set(random);
@@ -75,6 +75,9 @@ fn a_full_table_refuses_new_flows_and_serves_the_old() {
     let host = Host::new(&Rules::masquerading().room(2));
     host.step(UplinkOut, &udp(EARTH_5555, WORLD_80).frame(), Moves::created(0));
     host.step(UplinkOut, &udp(EARTH_5555, "8.8.4.4:80").frame(), Moves::created(0));
+    // Flows that nobody has answered would make room.
+    host.step(UplinkIn, &udp(WORLD_80, HOST_5555).frame(), Moves::back(0));
+    host.step(UplinkIn, &udp("8.8.4.4:80", HOST_5555).frame(), Moves::back(0));
     let before = host.state().flows;
 
     for port in 1..100 {

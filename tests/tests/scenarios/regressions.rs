@@ -11,7 +11,7 @@ use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{tcp, tuple, udp};
 use netlab_tests::rules::Rules;
 
-use crate::creation::Meddled;
+use crate::meddled::Meddled;
 
 /// The uplink's guard also sees packets that bear a known flow's tuple.
 #[test]
@@ -87,7 +87,7 @@ fn assert_race_loses_no_packet(host: &Host) {
         other.set(Some(host.run(UplinkOut, &frame).0));
         None
     });
-    let verdict = host.run_on(UplinkOut, &mut BufPacket(frame.clone()), &meddled);
+    let verdict = host.run_on(UplinkOut, &mut BufPacket(frame.clone()), &meddled).verdict;
     drop(meddled);
     let verdicts = [Some(verdict), other.get()].map(|verdict| verdict.expect("both CPUs ran").name());
     assert!(verdicts.iter().all(|name| ["created", "established"].contains(name)), "{verdicts:?}");

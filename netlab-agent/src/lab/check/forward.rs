@@ -1,83 +1,127 @@
-//! Port forwards: the little language of `publish`, and no port promised twice.
+//! Port forwards: who serves them, who may use them, and no port promised twice. The same rules hold for those
+//! of a file and for one that is added to a lab later.
 
 use std::net::Ipv4Addr;
 
-use super::inventory::About;
-use super::nat::Nat;
+use ipnet::Ipv4Net;
+
+use super::inventory::{About, Inventory};
+use super::names::Names;
+use super::publish::{self, Fields, TARGETS_MAX, TargetFields};
 use super::suggest;
-use crate::lab::diagnostic::{Diagnostic, Span};
+use crate::lab::diagnostic::{Diagnostic, Problems, Span};
+use crate::lab::file::ForwardTable;
+use crate::lab::read::Texts;
 use crate::lab::text::{Piece, Text};
-use crate::lab::{Forward, Place, Protocol, value};
+use crate::lab::{Forward, ForwardTarget, Place, Protocol, value};
 
-const FORM: &str =
-    "the form is `[HOST_IP:]HOST_PORT[-END]:NODE[:PORT][/tcp|udp]`, such as `8000:earth:80/tcp`";
-
-/// One `publish`, taken apart.
-struct Published {
-    address: Option<Ipv4Addr>,
-    ports: (u16, u16),
-    /// Where the ports stand.
-    span: Span,
-    protocol: Protocol,
-    node: usize,
-    target: Ipv4Addr,
-    target_first: u16,
+/// What forwards refer to.
+#[derive(Clone, Copy)]
+pub struct Forwarding<'f> {
+    pub inventory: &'f Inventory,
+    pub names: Names<'f>,
+    pub problems: &'f Problems,
+    /// The host's namespace is the lab's own, so it has no addresses but the lab's.
+    pub owned: bool,
 }
 
-/// The parts of a `publish`, not yet understood.
-struct Fields<'t> {
-    address: Option<Piece<'t>>,
-    ports: Piece<'t>,
-    node: Piece<'t>,
-    target: Option<Piece<'t>>,
+/// A forward that others must not clash with.
+pub struct Placed {
+    pub forward: Forward,
+    /// Where its ports stand, if there is a text.
+    pub span: Option<Span>,
 }
 
-impl Nat<'_> {
-    /// The checked forwards, one a port.
-    pub fn forwards(&self) -> Vec<Forward> {
-        let published: Vec<Published> =
-            self.file.forwards.iter().filter_map(|publish| self.published(publish)).collect();
-        self.none_twice(&published);
-        published.iter().flat_map(Published::each_port).collect()
+impl Forwarding<'_> {
+    /// The checked forwards; `first_rule` is the first one's number.
+    pub fn all(&self, tables: &[ForwardTable], first_rule: u32) -> Vec<Forward> {
+        let mut placed: Vec<Placed> = Vec::new();
+        for (rule, table) in (first_rule..).zip(tables) {
+            let Some(forward) = self.one(table, rule) else { continue };
+            self.clash(&forward, &placed);
+            placed.push(forward);
+        }
+        placed.into_iter().map(|placed| placed.forward).collect()
     }
 
-    fn published(&self, publish: &Text) -> Option<Published> {
+    /// One forward, as far as it can be judged by itself.
+    pub fn one(&self, table: &ForwardTable, rule: u32) -> Option<Placed> {
+        let allow = self.allow(&table.allow, table.sound);
+        let publish = table.publish.as_ref()?;
         let piece = publish.piece();
         let (front, protocol) = match piece.rsplit_once('/') {
-            Some((front, name)) => (front, self.problems.note(protocol(name))),
+            Some((front, name)) => (front, self.problems.note(publish::protocol(name))),
             None => (piece, Some(Protocol::Tcp)),
         };
-        let fields = self.problems.note(fields(front))?;
+        let fields = self.problems.note(publish::fields(front))?;
         // All parts are looked at before giving up on any, so that each mistake is reported.
         let address = fields.address.map(|piece| self.host_address(piece));
         let ports = self.problems.note(value::ports(fields.ports));
-        let node = self.names.node_named(fields.node);
-        let target = fields.target.map(|piece| (piece, self.problems.note(value::ports(piece))));
-        let target_first = match target {
-            Some((piece, there)) => ports.zip(there).and_then(|(ports, there)| {
-                self.problems.note(first_target(fields.ports, ports, piece, there))
-            }),
-            None => ports.map(|(first, _)| first),
-        };
-        let target = node.and_then(|node| self.served_at(node, fields.node));
-        Some(Published {
-            address: match address {
-                Some(address) => Some(address?),
-                None => None,
+        let targets = self.targets(&fields, ports);
+        Some(Placed {
+            forward: Forward {
+                publish: publish.value.clone(),
+                address: match address {
+                    Some(address) => Some(address?),
+                    None => None,
+                },
+                ports: ports?,
+                protocol: protocol?,
+                targets: targets?,
+                allow: allow?,
+                rule,
             },
-            ports: ports?,
-            span: fields.ports.span(),
-            protocol: protocol?,
-            node: node?,
-            target: target?,
-            target_first: target_first?,
+            span: Some(fields.ports.span()),
         })
+    }
+
+    /// Notes it if one of `earlier` has a port of `later`.
+    pub fn clash(&self, later: &Placed, earlier: &[Placed]) {
+        let (forward, span) = (&later.forward, &later.span);
+        let Some(earlier) = earlier.iter().find(|earlier| share_a_port(forward, &earlier.forward)) else {
+            return;
+        };
+        let first = forward.ports.0.max(earlier.forward.ports.0);
+        let protocol = match forward.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+        };
+        let problem = Diagnostic::new(
+            format!("{protocol} port {first} of the host is forwarded twice"),
+            span.clone().unwrap_or_default(),
+            "forwarded again here",
+        )
+        .also(earlier.span.clone(), "first forwarded here");
+        let problem = match earlier.span {
+            Some(_) => problem,
+            None => problem.help(format!("the lab has it already, by `{}`", earlier.forward.publish)),
+        };
+        self.problems.push(if forward.address == earlier.forward.address {
+            problem.help(
+                "choose another port; if both nodes are to serve this one, name them in one forward, with a \
+                 comma between",
+            )
+        } else {
+            problem.help("a forward without a host address takes the port on all of them")
+        });
+    }
+
+    fn allow(&self, texts: &Texts, sound: bool) -> Option<Vec<Ipv4Net>> {
+        if let (Some(key), true, true) = (&texts.key, texts.items.is_empty(), sound) {
+            self.problems.push(
+                Diagnostic::new("`allow` allows nobody", key.clone(), "an empty list")
+                    .help("drop it to let everybody in, or name who may come: `allow = \"192.168.0.0/24\"`"),
+            );
+        }
+        let parse = |text: &Text| self.problems.note(value::network(text.piece()));
+        // As everywhere, all of them are read before the first mistake counts.
+        let parsed: Vec<Option<Ipv4Net>> = texts.items.iter().map(parse).collect();
+        parsed.into_iter().collect()
     }
 
     fn host_address(&self, piece: Piece<'_>) -> Option<Ipv4Addr> {
         let address = self.problems.note(value::address(piece))?;
-        let owned =
-            self.file.host.namespace.is_some() && self.inventory.complete(Place::Host, About::Addresses);
+        let owned = self.owned && self.inventory.complete(Place::Host, About::Addresses);
         let own: Vec<Ipv4Addr> = self.inventory.addresses(Place::Host).map(|net| net.value.addr()).collect();
         if !owned || own.contains(&address) {
             return Some(address);
@@ -99,6 +143,60 @@ impl Nat<'_> {
         Some(address)
     }
 
+    fn targets(&self, fields: &Fields<'_>, ports: Option<(u16, u16)>) -> Option<Vec<ForwardTarget>> {
+        let before = self.problems.count();
+        let parse = |target: &TargetFields<'_>| self.target(fields.ports, ports, target);
+        let targets: Vec<Option<ForwardTarget>> = fields.targets.iter().map(parse).collect();
+        if let Some(over) = fields.targets.get(TARGETS_MAX) {
+            self.problems.push(
+                Diagnostic::new(
+                    format!("a forward cannot have {} targets", targets.len()),
+                    over.whole.span(),
+                    format!("the first after {TARGETS_MAX}"),
+                )
+                .help(format!("at most {TARGETS_MAX} share a port")),
+            );
+        }
+        // A misspelt name stands for the nearest one, which may be there as well.
+        if self.problems.count() == before {
+            self.none_twice(fields, &targets);
+        }
+        targets.into_iter().collect()
+    }
+
+    fn none_twice(&self, fields: &Fields<'_>, targets: &[Option<ForwardTarget>]) {
+        for (index, target) in targets.iter().enumerate() {
+            let Some(first) = targets[..index].iter().position(|earlier| earlier == target) else { continue };
+            self.problems.push(
+                Diagnostic::new(
+                    format!("`{}` is a target twice", fields.targets[index].whole.text),
+                    fields.targets[index].whole.span(),
+                    "again here",
+                )
+                .also(fields.targets[first].whole.span(), "first here")
+                .help("each target gets the same share: name it once"),
+            );
+        }
+    }
+
+    fn target(
+        &self,
+        written: Piece<'_>,
+        ports: Option<(u16, u16)>,
+        target: &TargetFields<'_>,
+    ) -> Option<ForwardTarget> {
+        let node = self.names.node_named(target.node);
+        let there = target.port.map(|piece| (piece, self.problems.note(value::ports(piece))));
+        let port = match there {
+            Some((piece, there)) => ports.zip(there).and_then(|(ports, there)| {
+                self.problems.note(publish::first_target(written, ports, piece, there))
+            }),
+            None => ports.map(|(first, _)| first),
+        };
+        let address = node.and_then(|node| self.served_at(node, target.node));
+        Some(ForwardTarget { node: node?, address: address?, port: port? })
+    }
+
     fn served_at(&self, node: usize, piece: Piece<'_>) -> Option<Ipv4Addr> {
         let address = self.inventory.address_for_host(node);
         if address.is_none() && self.inventory.complete(Place::Node(node), About::Addresses) {
@@ -109,131 +207,19 @@ impl Nat<'_> {
                     piece.span(),
                     "has no address",
                 )
-                .also(self.file.nodes[node].name.span.clone(), "the node")
+                .also(self.names.node_span(node), "the node")
                 .help("give one of its links an `address`"),
             );
         }
         address
     }
-
-    fn none_twice(&self, published: &[Published]) {
-        for (index, later) in published.iter().enumerate() {
-            let Some(earlier) = published[..index].iter().find(|earlier| later.clashes_with(earlier)) else {
-                continue;
-            };
-            let first = later.ports.0.max(earlier.ports.0);
-            let anywhere = later.address.or(earlier.address).is_none() || later.address == earlier.address;
-            let problem = Diagnostic::new(
-                format!("{} port {first} of the host is forwarded twice", later.protocol_name()),
-                later.span.clone(),
-                "forwarded again here",
-            )
-            .also(earlier.span.clone(), "first forwarded here");
-            self.problems.push(if anywhere {
-                problem.help("each port of the host can lead to one node: choose another port")
-            } else {
-                problem.help("a forward without a host address takes the port on all of them")
-            });
-        }
-    }
 }
 
-impl Published {
-    fn clashes_with(&self, other: &Published) -> bool {
-        let address = match (self.address, other.address) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        };
-        let ports = self.ports.0 <= other.ports.1 && other.ports.0 <= self.ports.1;
-        self.protocol == other.protocol && address && ports
-    }
-
-    fn protocol_name(&self) -> &'static str {
-        match self.protocol {
-            Protocol::Tcp => "TCP",
-            Protocol::Udp => "UDP",
-        }
-    }
-
-    fn each_port(&self) -> impl Iterator<Item = Forward> {
-        let targets = self.target_first..=u16::MAX;
-        (self.ports.0..=self.ports.1).zip(targets).map(|(port, target_port)| Forward {
-            address: self.address,
-            port,
-            protocol: self.protocol,
-            node: self.node,
-            target: self.target,
-            target_port,
-        })
-    }
-}
-
-fn protocol(name: Piece<'_>) -> Result<Protocol, Diagnostic> {
-    match name.text {
-        "tcp" => Ok(Protocol::Tcp),
-        "udp" => Ok(Protocol::Udp),
-        other => {
-            let message = format!("`{other}` is not a protocol that can be forwarded");
-            let problem = Diagnostic::new(message, name.span(), "must be `tcp` or `udp`");
-            Err(match suggest::nearest(other, ["tcp", "udp"]) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem.help(FORM),
-            })
-        }
-    }
-}
-
-fn fields(piece: Piece<'_>) -> Result<Fields<'_>, Diagnostic> {
-    let parts = piece.split(':');
-    let problem = |message: &str, label: &str| Diagnostic::new(message, piece.span(), label).help(FORM);
-    if parts.iter().any(|part| part.text.is_empty()) || piece.text.starts_with('[') {
-        let ipv6 = piece.text.starts_with('[') || parts.len() > 4;
-        return Err(match ipv6 {
-            true => problem("netlab does not do IPv6 yet", "an IPv6 address"),
-            false => problem(&format!("`{}` is not a port forward", piece.text), "a part of it is empty"),
-        });
-    }
-    // Only an address has dots: ports are numbers, and the node comes after the port.
-    let (address, rest) = match parts.split_first() {
-        Some((first, rest)) if first.text.contains('.') => (Some(*first), rest),
-        _ => (None, &parts[..]),
+fn share_a_port(one: &Forward, other: &Forward) -> bool {
+    let address = match (one.address, other.address) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
     };
-    match *rest {
-        [ports, node] => Ok(Fields { address, ports, node, target: None }),
-        [ports, node, target] => Ok(Fields { address, ports, node, target: Some(target) }),
-        _ => {
-            let label = if rest.len() < 2 { "no node is named" } else { "too many `:`" };
-            Err(problem(&format!("`{}` is not a port forward", piece.text), label))
-        }
-    }
-}
-
-/// The node's port for the first port of the host; the others follow in order.
-fn first_target(
-    written: Piece<'_>,
-    ports: (u16, u16),
-    piece: Piece<'_>,
-    target: (u16, u16),
-) -> Result<u16, Diagnostic> {
-    let width = |(first, last): (u16, u16)| u32::from(last - first) + 1;
-    let wanted = width(ports);
-    if piece.text.contains('-') && width(target) != wanted {
-        return Err(Diagnostic::new(
-            format!("{wanted} ports of the host cannot lead to {} ports of the node", width(target)),
-            piece.span(),
-            format!("{} ports", width(target)),
-        )
-        .also(written.span(), format!("{wanted} ports"))
-        .help(format!("give the first port alone: the others follow, so `{}` is enough", target.0)));
-    }
-    if u32::from(target.0) + wanted - 1 > u32::from(u16::MAX) {
-        return Err(Diagnostic::new(
-            "the port range runs past the last port of the node",
-            piece.span(),
-            format!("{wanted} ports from here end after 65535"),
-        )
-        .also(written.span(), format!("{wanted} ports"))
-        .help(format!("start at {} or below", u32::from(u16::MAX) + 1 - wanted)));
-    }
-    Ok(target.0)
+    let ports = one.ports.0 <= other.ports.1 && other.ports.0 <= one.ports.1;
+    one.protocol == other.protocol && address && ports
 }

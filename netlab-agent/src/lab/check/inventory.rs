@@ -4,11 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
-use crate::lab::Place;
 use crate::lab::diagnostic::Span;
 use crate::lab::text::Spanned;
+use crate::lab::{Lab, Place};
 
 /// What an interface is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,37 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The interfaces of a lab that was checked before, in the order in which its file gave them. Nothing of
+    /// it is wrong any more, so no place will be shown.
+    pub fn of_lab(lab: &Lab) -> Self {
+        let mut faces = Vec::new();
+        let mut face = |place, name: &str, role, addresses: &[IpNet], up| {
+            let v4 = |net: &IpNet| match net {
+                IpNet::V4(value) => Some(Spanned { value: *value, span: 0..0 }),
+                IpNet::V6(_) => None,
+            };
+            let addresses = addresses.iter().filter_map(v4).collect();
+            faces.push(Face { place, name: name.to_owned(), role, addresses, up });
+        };
+        for (index, bridge) in lab.bridges.iter().enumerate() {
+            face(Place::Host, &bridge.name, Role::Bridge(index), &bridge.addresses, true);
+        }
+        for cable in &lab.cables {
+            let (near, far) = match (cable.bridge, cable.far.place) {
+                (Some(bridge), _) => (Role::OnBridge(bridge), Role::Port(bridge)),
+                (None, Place::Host) => (Role::ToHost, Role::Plain),
+                (None, Place::Node(_)) => (Role::Plain, Role::Plain),
+            };
+            for (end, role) in [(&cable.near, near), (&cable.far, far)] {
+                face(end.place, &end.name, role, &end.addresses, end.up);
+            }
+        }
+        for (index, node) in lab.nodes.iter().enumerate() {
+            face(Place::Node(index), "lo", Role::Loopback, &node.loopback, true);
+        }
+        Inventory { faces, ..Inventory::default() }
+    }
+
     /// Takes an interface's name in its namespace; gives the place of the one that already has it (`None`
     /// inside for `lo`, which no file mentions).
     pub fn claim(&mut self, place: Place, name: &str, span: Span) -> Result<(), Option<Span>> {

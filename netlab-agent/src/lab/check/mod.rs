@@ -1,20 +1,25 @@
 //! From the file to the checked lab: resolves every name, applies every rule of the format, and notes all
-//! that is wrong, going on after each mistake.
+//! that is wrong, going on after each mistake. A forward that is added later goes through the same rules.
 
 mod addresses;
 mod derived;
+mod flows;
 mod forward;
 mod inventory;
+mod masquerade;
 mod names;
 mod nat;
 mod probe;
+mod publish;
 mod routes;
 mod settings;
 mod wiring;
 
 use super::diagnostic::{Diagnostic, Problems};
-use super::file::File;
-use super::{Host, Lab, Node, Place, suggest, value};
+use super::file::{File, ForwardTable};
+use super::{Forward, Host, Lab, Node, Place, suggest, value};
+use forward::{Forwarding, Placed};
+use inventory::Inventory;
 use names::Names;
 use nat::Nat;
 use probe::Probes;
@@ -33,8 +38,10 @@ pub fn check(file: &File, problems: &Problems) -> Lab {
     let Wiring { bridges, cables, loopbacks, inventory } = wiring::wire(file, names, problems);
     addresses::check(&inventory, names, problems);
     let nat = Nat { file, inventory: &inventory, names, problems };
+    let owned = file.host.namespace.is_some();
+    let forwarding = Forwarding { inventory: &inventory, names, problems, owned };
     let routing = |place, closed| Routing { inventory: &inventory, names, problems, place, closed };
-    let host_routes = routing(Place::Host, file.host.namespace.is_some()).routes(&file.host.routes);
+    let host_routes = routing(Place::Host, owned).routes(&file.host.routes);
     let host = Host {
         namespace: host_namespace(file, problems),
         uplink: nat.uplink(&host_routes),
@@ -62,10 +69,35 @@ pub fn check(file: &File, problems: &Problems) -> Lab {
         bridges,
         nodes: nodes.collect(),
         cables,
+        flows: flows::flows(&file.flows, problems),
         masquerades: nat.masquerades(),
-        forwards: nat.forwards(),
+        forwards: forwarding.all(&file.forwards, file.masquerades.len() as u32),
         checks: Probes { inventory: &inventory, names, problems }.all(file),
     }
+}
+
+/// One more forward for a lab that was checked before. It can be relied on only if `problems` is still empty.
+pub fn one_more(lab: &Lab, table: &ForwardTable, rule: u32, problems: &Problems) -> Option<Forward> {
+    if let (None, Some(publish)) = (&lab.host.uplink, &table.publish) {
+        problems.push(
+            Diagnostic::new(
+                format!("the host of lab `{}` has no uplink", lab.name),
+                publish.span.clone(),
+                "nothing would ever arrive there",
+            )
+            .help("add `uplink = \"auto\"` under `[host]` of its file, and take the lab down and up again"),
+        );
+    }
+    let forwarding = Forwarding {
+        inventory: &Inventory::of_lab(lab),
+        names: Names::of_lab(lab, problems),
+        problems,
+        owned: lab.host.namespace.is_some(),
+    };
+    let forward = forwarding.one(table, rule)?;
+    let there = |forward: &Forward| Placed { forward: forward.clone(), span: None };
+    forwarding.clash(&forward, &lab.forwards.iter().map(there).collect::<Vec<_>>());
+    Some(forward.forward)
 }
 
 fn version(file: &File, problems: &Problems) {

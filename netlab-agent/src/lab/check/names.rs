@@ -1,12 +1,11 @@
 //! Who is who: turns the names in a file into places and bridges. A name that nobody has is reported with
 //! the nearest one, and then taken for that one, so that one slip makes one report and not five.
 
-use crate::lab::Place;
 use crate::lab::diagnostic::{Diagnostic, Problems, Span};
 use crate::lab::file::File;
 use crate::lab::suggest;
 use crate::lab::text::{Piece, Text};
-use crate::lab::value;
+use crate::lab::{Lab, Place, value};
 
 /// The word for the host wherever a name is wanted.
 pub const HOST: &str = "host";
@@ -43,19 +42,49 @@ impl Wanted {
     pub const NODE: Wanted = Wanted { what: "node", host: false, bridges: false, nodes: true };
 }
 
-/// The names a file defines.
+/// Where the names come from.
+#[derive(Clone, Copy)]
+enum Source<'f> {
+    /// A file that is being checked.
+    File(&'f File),
+    /// A lab that was checked before; its names have no places.
+    Lab(&'f Lab),
+}
+
+impl<'f> Source<'f> {
+    fn bridges(self) -> Vec<&'f str> {
+        match self {
+            Source::File(file) => file.bridges.iter().map(|bridge| bridge.name.value.as_str()).collect(),
+            Source::Lab(lab) => lab.bridges.iter().map(|bridge| bridge.name.as_str()).collect(),
+        }
+    }
+
+    fn nodes(self) -> Vec<&'f str> {
+        match self {
+            Source::File(file) => file.nodes.iter().map(|node| node.name.value.as_str()).collect(),
+            Source::Lab(lab) => lab.nodes.iter().map(|node| node.name.as_str()).collect(),
+        }
+    }
+}
+
+/// The names that a file defines or a lab has.
 #[derive(Clone, Copy)]
 pub struct Names<'f> {
-    file: &'f File,
+    source: Source<'f>,
     problems: &'f Problems,
 }
 
 impl<'f> Names<'f> {
     /// Checks the names themselves and makes them available.
     pub fn new(file: &'f File, problems: &'f Problems) -> Self {
-        let names = Names { file, problems };
-        names.check();
+        let names = Names { source: Source::File(file), problems };
+        names.check(file);
         names
+    }
+
+    /// The names of a lab, which were checked when it was read.
+    pub fn of_lab(lab: &'f Lab, problems: &'f Problems) -> Self {
+        Names { source: Source::Lab(lab), problems }
     }
 
     /// What `piece` stands for. `None` after a report: nobody has this name or one near it.
@@ -83,7 +112,7 @@ impl<'f> Names<'f> {
             return None;
         }
         if let Some(bridge) = bridge {
-            let place = self.file.bridges[bridge].name.span.clone();
+            let place = self.bridge_span(bridge);
             self.problems.push(self.misfit(piece, wanted, "a bridge").also(place, "the bridge"));
             return None;
         }
@@ -110,21 +139,39 @@ impl<'f> Names<'f> {
     pub fn of(&self, place: Place) -> &'f str {
         match place {
             Place::Host => HOST,
-            Place::Node(node) => &self.file.nodes[node].name.value,
+            Place::Node(node) => match self.source {
+                Source::File(file) => &file.nodes[node].name.value,
+                Source::Lab(lab) => &lab.nodes[node].name,
+            },
+        }
+    }
+
+    /// Where the file defines the node.
+    pub fn node_span(&self, node: usize) -> Option<Span> {
+        match self.source {
+            Source::File(file) => Some(file.nodes[node].name.span.clone()),
+            Source::Lab(_) => None,
+        }
+    }
+
+    fn bridge_span(&self, bridge: usize) -> Option<Span> {
+        match self.source {
+            Source::File(file) => Some(file.bridges[bridge].name.span.clone()),
+            Source::Lab(_) => None,
         }
     }
 
     fn bridge(&self, name: &str) -> Option<usize> {
-        self.file.bridges.iter().position(|bridge| bridge.name.value == name)
+        self.source.bridges().into_iter().position(|bridge| bridge == name)
     }
 
     fn node(&self, name: &str) -> Option<usize> {
-        self.file.nodes.iter().position(|node| node.name.value == name)
+        self.source.nodes().into_iter().position(|node| node == name)
     }
 
     fn candidates(&self, wanted: Wanted) -> Vec<&'f str> {
-        let bridges = self.file.bridges.iter().filter(|_| wanted.bridges).map(|b| b.name.value.as_str());
-        let nodes = self.file.nodes.iter().filter(|_| wanted.nodes).map(|n| n.name.value.as_str());
+        let bridges = self.source.bridges().into_iter().filter(|_| wanted.bridges);
+        let nodes = self.source.nodes().into_iter().filter(|_| wanted.nodes);
         bridges.chain(nodes).chain(wanted.host.then_some(HOST)).collect()
     }
 
@@ -165,17 +212,17 @@ impl<'f> Names<'f> {
             piece.span(),
             "which of the two?",
         )
-        .also(self.file.bridges[bridge].name.span.clone(), "the bridge")
-        .also(self.file.nodes[node].name.span.clone(), "the node")
+        .also(self.bridge_span(bridge), "the bridge")
+        .also(self.node_span(node), "the node")
         .help("rename one of them")
     }
 
-    fn check(&self) {
-        for bridge in &self.file.bridges {
+    fn check(&self, file: &File) {
+        for bridge in &file.bridges {
             self.refuse_host("bridge", &bridge.name);
         }
-        let namespace = self.file.host.namespace.as_ref();
-        for node in &self.file.nodes {
+        let namespace = file.host.namespace.as_ref();
+        for node in &file.nodes {
             self.refuse_host("node", &node.name);
             self.problems.note(value::namespace_name("a node", node.name.piece(), true, 64));
             if let Some(namespace) = namespace.filter(|namespace| namespace.value == node.name.value) {

@@ -1,17 +1,12 @@
-//! The uplink and who is hidden behind it.
-
-use ipnet::{IpNet, Ipv4Net};
+//! The uplink, without which there is no NAT.
 
 use super::inventory::{About, Inventory, Role};
-use super::names::{Names, Target, Wanted};
+use super::names::Names;
 use super::suggest;
 use crate::lab::diagnostic::{Diagnostic, Problems};
-use crate::lab::file::{File, MasqueradeTable};
+use crate::lab::file::File;
 use crate::lab::text::Text;
-use crate::lab::{Masquerade, Place, Route, Uplink, value};
-
-/// Where masqueraded packets may take their external ports from, unless the file says another.
-const DEFAULT_PORTS: (u16, u16) = (1024, 65535);
+use crate::lab::{Place, Route, Uplink, value};
 
 /// What NAT rules refer to.
 #[derive(Clone, Copy)]
@@ -79,7 +74,8 @@ impl Nat<'_> {
             return;
         }
         let masquerades = self.file.masquerades.iter().map(|rule| (rule.span.clone(), "this rule"));
-        let forwards = self.file.forwards.iter().map(|publish| (publish.span.clone(), "this forward"));
+        let forwards = self.file.forwards.iter().filter_map(|table| table.publish.as_ref());
+        let forwards = forwards.map(|publish| (publish.span.clone(), "this forward"));
         let mut rules = masquerades.chain(forwards);
         let Some((span, label)) = rules.next() else { return };
         let problem = Diagnostic::new("there are NAT rules, but the host has no uplink", span, label);
@@ -87,78 +83,5 @@ impl Nat<'_> {
         self.problems.push(
             problem.help("add `uplink = \"auto\"` under `[host]`, or the name of the interface to the world"),
         );
-    }
-
-    /// The checked masquerade rules.
-    pub fn masquerades(&self) -> Vec<Masquerade> {
-        self.file.masquerades.iter().filter_map(|table| self.masquerade(table)).collect()
-    }
-
-    fn masquerade(&self, table: &MasqueradeTable) -> Option<Masquerade> {
-        let ports = table
-            .ports
-            .as_ref()
-            .map_or(Some(DEFAULT_PORTS), |ports| self.problems.note(value::ports(ports.piece())));
-        if let Some(out) = &table.out {
-            self.out_is_the_uplink(out);
-        }
-        let from = table.from.as_ref()?;
-        let sources = self.sources(from)?;
-        Some(Masquerade {
-            from: sources.into_iter().map(IpNet::V4).collect(),
-            from_text: from.value.clone(),
-            ports: ports?,
-        })
-    }
-
-    fn sources(&self, from: &Text) -> Option<Vec<Ipv4Net>> {
-        if value::looks_like_address(&from.value) {
-            return Some(vec![self.problems.note(value::network(from.piece()))?]);
-        }
-        let (place, owner, kind, sources) = match self.names.find(from.piece(), Wanted::SOURCE)? {
-            Target::Bridge(bridge) => {
-                let role = Role::Bridge(bridge);
-                let faces = self.inventory.at(Place::Host).filter(|face| face.role == role);
-                let networks = faces.flat_map(|face| &face.addresses).map(|net| net.value.trunc());
-                (Place::Host, "bridge", "network", networks.collect::<Vec<_>>())
-            }
-            Target::Node(node) => {
-                let place = Place::Node(node);
-                let own = self.inventory.addresses(place).map(|net| Ipv4Net::from(net.value.addr()));
-                (place, "node", "address", own.collect())
-            }
-            Target::Host => return None,
-        };
-        if sources.is_empty() && self.inventory.complete(place, About::Addresses) {
-            self.problems.push(
-                Diagnostic::new(
-                    format!("{owner} `{}` has no {kind} to masquerade", from.value),
-                    from.span.clone(),
-                    "has no address",
-                )
-                .help(format!(
-                    "give the {owner} an `address`, or write the prefix: `from = \"10.10.0.0/16\"`"
-                )),
-            );
-        }
-        (!sources.is_empty()).then_some(sources)
-    }
-
-    fn out_is_the_uplink(&self, out: &Text) {
-        let Some(uplink) = &self.file.host.uplink else { return };
-        if uplink.value == out.value {
-            return;
-        }
-        let problem = Diagnostic::new(
-            format!("masquerade can only leave by the uplink, not by `{}`", out.value),
-            out.span.clone(),
-            "another interface",
-        )
-        .also(uplink.span.clone(), "the uplink");
-        self.problems.push(if uplink.value == "auto" {
-            problem.help(format!("drop `out`, or write `uplink = \"{}\"` under `[host]`", out.value))
-        } else {
-            problem.help(format!("drop `out`, or write `out = \"{}\"`", uplink.value))
-        });
     }
 }

@@ -5,11 +5,19 @@ use crate::lab::diagnostic::Look;
 use crate::lab::parse;
 
 const RULES: &str = r#"
+[flows]
+size = 4096
+pickup = true
+timeouts = { udp = 30 }
 [[masquerade]]
 from = "planet-br"
+to = "192.0.2.1-192.0.2.6"
 ports = "1024-65535"
+mapping = "endpoint-independent"
+filtering = "address-dependent"
 [[forward]]
-publish = "192.168.0.108:8000-8010:earth:9000/udp"
+publish = "192.168.0.108:8000-8010:earth:9000,neptune:9010-9020/udp"
+allow = ["192.168.0.0/24", "8.8.8.8"]
 [[check]]
 from = "host"
 http = "http://earth:8000/"

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{PLANETS, lab, planets_and, planets_with};
-use crate::lab::{Expect, Place, Probe, Protocol, Uplink, Wait};
+use crate::lab::{Expect, Filtering, Flows, Mapping, Place, Probe, Protocol, Timeouts, Uplink, Wait};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("the test writes an address")
@@ -93,27 +93,51 @@ fn the_mtu_holds_for_both_ends_unless_the_peer_has_its_own() {
 }
 
 #[test]
-fn a_range_of_ports_is_one_forward_a_port() {
+fn a_range_of_ports_is_one_forward() {
     let lab = lab(&planets_and(
         "[[forward]]\npublish = \"8000-8002:earth:9000/udp\"\n[[forward]]\npublish = \"192.168.0.108:7000:neptune\"\n\
-         [[forward]]\npublish = \"65534-65535:earth\"\n",
+         [[forward]]\npublish = \"65534-65535:earth\"\n[[masquerade]]\nfrom = \"earth\"\n",
     ));
-    let ports: Vec<_> = lab.forwards.iter().map(|f| (f.port, f.target_port, f.node)).collect();
+    let ports: Vec<_> = lab
+        .forwards
+        .iter()
+        .map(|forward| (forward.ports, forward.targets[0].port, forward.targets[0].node, forward.rule))
+        .collect();
     assert_eq!(
         ports,
-        [
-            (8000, 9000, 0),
-            (8001, 9001, 0),
-            (8002, 9002, 0),
-            (7000, 7000, 1),
-            (65534, 65534, 0),
-            (65535, 65535, 0)
-        ]
+        [((8000, 8002), 9000, 0, 1), ((7000, 7000), 7000, 1, 2), ((65534, 65535), 65534, 0, 3)]
     );
     assert_eq!(lab.forwards[0].protocol, Protocol::Udp);
-    assert_eq!(lab.forwards[3].protocol, Protocol::Tcp);
-    assert_eq!(lab.forwards[3].address.map(|a| a.to_string()).as_deref(), Some("192.168.0.108"));
-    assert_eq!(lab.forwards[3].target.to_string(), "10.10.0.20");
+    assert_eq!(lab.forwards[0].publish, "8000-8002:earth:9000/udp");
+    assert_eq!(lab.forwards[1].protocol, Protocol::Tcp);
+    assert_eq!(lab.forwards[1].address.map(|a| a.to_string()).as_deref(), Some("192.168.0.108"));
+    assert_eq!(lab.forwards[1].targets[0].address.to_string(), "10.10.0.20");
+}
+
+#[test]
+fn a_forward_may_have_several_targets() {
+    let lab = lab(&planets_and(
+        "[[forward]]\npublish = \"192.168.0.108:3000-3001:earth,neptune:8000,earth:90/tcp\"\n",
+    ));
+    let targets: Vec<_> = lab.forwards[0]
+        .targets
+        .iter()
+        .map(|target| (target.node, target.address.to_string(), target.port))
+        .collect();
+    let expected = [(0, "10.10.0.10", 3000), (1, "10.10.0.20", 8000), (0, "10.10.0.10", 90)];
+    assert_eq!(targets, expected.map(|(node, address, port)| (node, address.to_owned(), port)));
+}
+
+#[test]
+fn a_forward_may_be_for_some_only() {
+    let lab = lab(&planets_and(
+        "[[forward]]\npublish = \"1:earth\"\n[[forward]]\npublish = \"2:earth\"\nallow = \"192.168.0.0/24\"\n\
+         [[forward]]\npublish = \"3:earth\"\nallow = [\"8.8.8.8\", \"0.0.0.0/0\"]\n",
+    ));
+    let allow = |index: usize| lab.forwards[index].allow.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(allow(0), Vec::<String>::new());
+    assert_eq!(allow(1), ["192.168.0.0/24"]);
+    assert_eq!(allow(2), ["8.8.8.8/32", "0.0.0.0/0"]);
 }
 
 #[test]
@@ -127,6 +151,67 @@ fn masquerade_takes_a_prefix_a_bridge_or_a_node() {
     assert_eq!(lab.masquerades[0].ports, (1024, 65535));
     assert_eq!(lab.masquerades[1].ports, (2000, 3000));
     assert_eq!(lab.masquerades[2].from_text, "earth");
+    assert_eq!(lab.masquerades.iter().map(|rule| rule.rule).collect::<Vec<_>>(), [0, 1, 2]);
+    let (mapping, filtering) = (Mapping::EndpointDependent, Filtering::AddressAndPortDependent);
+    for rule in &lab.masquerades {
+        assert_eq!((rule.to, rule.mapping, rule.filtering), (None, mapping, filtering));
+    }
+}
+
+#[test]
+fn a_pool_is_an_address_a_range_or_all_of_a_prefix() {
+    let pools = |to: &str| {
+        let text = format!("[[masquerade]]\nfrom = \"earth\"\nto = \"{to}\"\n");
+        lab(&planets_and(&text)).masquerades[0].to.map(|(first, last)| format!("{first}-{last}"))
+    };
+    assert_eq!(pools("192.0.2.1").as_deref(), Some("192.0.2.1-192.0.2.1"));
+    assert_eq!(pools("192.0.2.1-192.0.2.6").as_deref(), Some("192.0.2.1-192.0.2.6"));
+    assert_eq!(pools("192.0.2.0/29").as_deref(), Some("192.0.2.0-192.0.2.7"));
+}
+
+#[test]
+fn an_endpoint_independent_mapping_filters_as_strictly_as_others_unless_told() {
+    let mapping = "mapping = \"endpoint-independent\"";
+    let lab = lab(&planets_and(&format!(
+        "[[masquerade]]\nfrom = \"earth\"\n{mapping}\n[[masquerade]]\nfrom = \"neptune\"\n{mapping}\n\
+         filtering = \"endpoint-independent\"\n[[masquerade]]\nfrom = \"planet-br\"\n{mapping}\n\
+         filtering = \"address-dependent\"\n"
+    )));
+    assert!(lab.masquerades.iter().all(|rule| rule.mapping == Mapping::EndpointIndependent));
+    let filterings: Vec<_> = lab.masquerades.iter().map(|rule| rule.filtering).collect();
+    let expected =
+        [Filtering::AddressAndPortDependent, Filtering::EndpointIndependent, Filtering::AddressDependent];
+    assert_eq!(filterings, expected);
+}
+
+#[test]
+fn without_a_table_flows_have_their_defaults() {
+    let flows = lab(PLANETS).flows;
+    assert_eq!(flows, Flows::default());
+    assert_eq!((flows.size, flows.per_source, flows.quarantine, flows.pickup), (65536, 57344, 2, false));
+}
+
+#[test]
+fn an_eighth_of_the_flows_is_left_to_others_unless_the_file_says_otherwise() {
+    assert_eq!(lab(&planets_and("[flows]\nsize = 100\n")).flows.per_source, 88);
+    assert_eq!(lab(&planets_and("[flows]\nsize = 64\nper_source = 64\n")).flows.per_source, 64);
+}
+
+#[test]
+fn every_timeout_has_its_key() {
+    let text = "[flows]\nquarantine = 3600\npickup = true\ntimeouts = { tcp_established = 1, tcp_transitory = 2, \
+                tcp_closed = 3, tcp_reset = 4, udp = 5, udp_unreplied = 6, icmp = 31536000 }\n";
+    let flows = lab(&planets_and(text)).flows;
+    let timeouts = Timeouts {
+        tcp_established: 1,
+        tcp_transitory: 2,
+        tcp_closed: 3,
+        tcp_reset: 4,
+        udp: 5,
+        udp_unreplied: 6,
+        icmp: 31_536_000,
+    };
+    assert_eq!(flows, Flows { quarantine: 3600, pickup: true, timeouts, ..Flows::default() });
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 mod address_errors;
 mod examples;
+mod flow_errors;
 mod fuzz;
+mod masquerade_errors;
 mod meaning;
 mod nat_errors;
+mod publish;
 mod shape_errors;
 mod topology_errors;
 

@@ -1,4 +1,4 @@
-//! Mistakes in masquerade, forwards and checks.
+//! Mistakes about the uplink, in forwards and in checks.
 
 use insta::assert_snapshot;
 
@@ -53,6 +53,45 @@ fn a_forward_on_any_address_takes_the_port_on_all() {
 }
 
 #[test]
+fn targets_of_the_wrong_form_are_pointed_at() {
+    assert_snapshot!(forward(&[
+        "3000:earth:8000,",
+        "3001:earth:8000,neptune:1:2",
+        "3002:earth:8000/tcp,neptune:8000/tcp",
+        "3003:earth:8000/tcp,neptune:8000",
+        "3004:earth,neptune:0,planet-br:80",
+        "3005:earth,10.10.0.20",
+    ]));
+}
+
+#[test]
+fn a_target_given_twice_shows_both_places() {
+    assert_snapshot!(forward(&["3000:earth:3000,neptune,earth", "3001:earth,earth:80,earht"]));
+}
+
+#[test]
+fn every_target_must_have_room_for_the_range() {
+    assert_snapshot!(forward(&["3000-3010:earth:9000-9005,neptune:65530"]));
+}
+
+#[test]
+fn sixteen_targets_are_the_most() {
+    let targets: Vec<String> = (1..=17).map(|port| format!("earth:{port}")).collect();
+    assert_snapshot!(forward(&[&format!("3000:{}", targets.join(","))]));
+    super::lab(&planets_and(&format!("[[forward]]\npublish = \"3000:{}\"\n", targets[1..].join(","))));
+}
+
+#[test]
+fn mistakes_in_allow_are_explained() {
+    let allow = ["[]", "\"192.168.0.1/24\"", "[\"neptune\", \"10.0.0.0/33\", \"fd00::/8\"]", "[80]"];
+    let rules: Vec<String> = (1..)
+        .zip(allow)
+        .map(|(port, allow)| format!("[[forward]]\npublish = \"{port}:earth\"\nallow = {allow}\n"))
+        .collect();
+    assert_snapshot!(report(&planets_and(&rules.join("\n"))));
+}
+
+#[test]
 fn tcp_and_udp_do_not_share_ports() {
     super::lab(&planets_and(
         "[[forward]]\npublish = \"53:earth/udp\"\n[[forward]]\npublish = \"53:neptune/tcp\"\n",
@@ -104,14 +143,6 @@ fn an_automatic_uplink_needs_a_default_route() {
         &planets_with("uplink = \"eth0\"", "uplink = \"auto\"")
             .replace("routes = [{ to = \"default\", via = \"192.168.0.1\" }]\n", "")
     ));
-}
-
-#[test]
-fn mistakes_in_masquerade_are_explained() {
-    assert_snapshot!(report(&planets_and(
-        "[bridge.bare-br]\n\n[[masquerade]]\nfrom = \"10.10.0.1/16\"\nports = \"2000-1000\"\nout = \"planet-br\"\n\n\
-         [[masquerade]]\nfrom = \"planets-br\"\nports = \"0-99\"\n\n[[masquerade]]\nfrom = \"bare-br\"\n"
-    )));
 }
 
 #[test]

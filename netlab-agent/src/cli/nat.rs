@@ -1,0 +1,147 @@
+//! The lab's NAT beside its topology: the datapath of a lab that comes up, and keeping a running one true to
+//! the host's interfaces and addresses, and to this netlab's programs.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::Ipv4Addr;
+
+use ipnet::IpNet;
+
+use crate::datapath::maps::Maps;
+use crate::datapath::rules::RuleMaps;
+use crate::datapath::sweep::Sweeper;
+use crate::datapath::{self, Interface, object};
+use crate::error::{Failure, Kind, Result};
+use crate::lab::{self, Lab, Place};
+use crate::nat::{self, HostAddresses};
+use crate::netlink::{Link, Netlink};
+use crate::netns::Namespace;
+use crate::topology::folder::write_whole;
+use crate::topology::{Built, LabDir};
+use crate::{conntrack, topology};
+
+/// Loads, fills and attaches the datapath of a lab that has an uplink.
+pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
+    let Some(uplink) = &built.uplink else { return Ok(()) };
+    let host = built.namespace(Place::Host);
+    let (known, links) = look(lab, host, &uplink.name).await?;
+    if links.get(&uplink.name).is_some_and(|link| !link.ethernet) {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!(
+                "uplink {} is not an Ethernet interface, the only kind that netlab's NAT reads",
+                uplink.name
+            ),
+        )
+        .hint("name an Ethernet interface as `uplink` in `[host]`"));
+    }
+    let follows = |masquerade: &lab::Masquerade| masquerade.to.is_none();
+    if known.uplink_addresses.is_empty() && lab.masquerades.iter().any(follows) {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("uplink {} has no IPv4 address to hide the masqueraded nodes behind", uplink.name),
+        )
+        .hint(format!("give {} an address, or name another `uplink` in `[host]`", uplink.name)));
+    }
+    let rules = nat::rules(lab, &known);
+    let interfaces = nat::interfaces(lab, &uplink.name);
+    host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, &rules))??;
+    note_programs(dir)
+}
+
+/// The host's side as it is now, with its interfaces by name.
+async fn look(lab: &Lab, host: &Namespace, uplink: &str) -> Result<(HostAddresses, BTreeMap<String, Link>)> {
+    let netlink = host.enter(Netlink::open)??;
+    let links: BTreeMap<String, Link> =
+        netlink.links().await?.into_iter().map(|link| (link.name.clone(), link)).collect();
+    let mut all = Vec::new();
+    let mut of_uplink = Vec::new();
+    let mut first = BTreeMap::new();
+    let uplink_index = links.get(uplink).map(|link| link.index);
+    for found in netlink.addresses().await? {
+        let IpNet::V4(net) = found.address else { continue };
+        all.push(net.addr());
+        first.entry(found.index).or_insert(net.addr());
+        if Some(found.index) == uplink_index {
+            of_uplink.push(net);
+        }
+    }
+    let address = |index| first.get(&index).map_or([0; 4], Ipv4Addr::octets);
+    let lab_interfaces = nat::arrivals(lab, uplink)
+        .into_iter()
+        .filter_map(|name| links.get(&name))
+        .map(|link| (link.index, address(link.index)))
+        .collect();
+    let known = HostAddresses { uplink: uplink.to_owned(), uplink_addresses: of_uplink, lab_interfaces, all };
+    Ok((known, links))
+}
+
+/// What a look at a running lab's NAT changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Flows that ended because their external address is gone.
+    pub unreachable: u64,
+    /// Interfaces that programs were attached to anew.
+    pub attached: Vec<String>,
+}
+
+/// Makes a running lab's rules and programs follow the host's addresses and interfaces: the uplink may have
+/// got another address, or been deleted and made anew.
+pub async fn follow(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<Changes> {
+    let host = topology::open(dir, lab.host.namespace.as_deref())?;
+    let (known, links) = look(lab, &host, uplink).await?;
+    let rules = nat::rules(lab, &known);
+    RuleMaps::open(&lab.name)?.apply(&lab.name, &rules)?;
+    let there: Vec<Interface> =
+        nat::interfaces(lab, uplink).into_iter().filter(|one| links.contains_key(&one.name)).collect();
+    let missing = host.enter(|| datapath::attach::missing(&lab.name, &there))?;
+    let mut attached: Vec<String> = missing.into_iter().map(|(name, _)| name).collect();
+    attached.dedup();
+    if !attached.is_empty() {
+        host.enter(|| datapath::attach::attach(&lab.name, &there))??;
+    }
+    let pools: Vec<_> = lab.masquerades.iter().filter_map(|masquerade| masquerade.to).collect();
+    let is_ours = |address: Ipv4Addr| {
+        known.all.contains(&address) || pools.iter().any(|(first, last)| (first..=last).contains(&&address))
+    };
+    let maps = Maps::open(&lab.name)?;
+    let unreachable = conntrack::retire_unreachable(&maps, is_ours)?;
+    if unreachable > 0 {
+        sweep(&lab.name, &maps).await?;
+    }
+    Ok(Changes { unreachable, attached })
+}
+
+/// Sweeps what was doomed out of the table: flows first, then the mappings that they used.
+pub async fn sweep(lab: &str, maps: &Maps) -> Result<()> {
+    let sweeper = Sweeper::open(lab)?;
+    sweeper.all(maps).await?;
+    sweeper.all(maps).await?;
+    Ok(())
+}
+
+/// What the programs that this netlab carries are known by.
+fn digest() -> String {
+    let mut hasher = DefaultHasher::new();
+    object::OBJECT.hash(&mut hasher);
+    format!("{:016x}\n", hasher.finish())
+}
+
+fn note_programs(dir: &LabDir) -> Result<()> {
+    Ok(write_whole(&dir.path().join("programs"), digest().as_bytes())?)
+}
+
+/// Whether a running lab's programs are those that this netlab carries.
+pub fn is_current(dir: &LabDir) -> bool {
+    std::fs::read_to_string(dir.path().join("programs")).is_ok_and(|noted| noted == digest())
+}
+
+/// Puts this netlab's programs in the place of a running lab's; flows and counters stay.
+pub async fn upgrade(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<()> {
+    let host = topology::open(dir, lab.host.namespace.as_deref())?;
+    let (_, links) = look(lab, &host, uplink).await?;
+    let there: Vec<Interface> =
+        nat::interfaces(lab, uplink).into_iter().filter(|one| links.contains_key(&one.name)).collect();
+    host.enter(|| datapath::upgrade(&lab.name, &there))??;
+    note_programs(dir)
+}

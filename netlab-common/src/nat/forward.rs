@@ -1,0 +1,92 @@
+//! Port forwards: which one a packet meets, and to which of its targets a new flow goes.
+
+use super::DYNAMIC;
+use crate::abi::flow::{Kind, NO_SLOT, Tuple};
+use crate::abi::hook::Hook;
+use crate::abi::rule::{ForwardKey, ForwardPort, Zone};
+use crate::conntrack::create::{Keep, NewFlow, Ports};
+use crate::packet::{Headers, Transport};
+use crate::tables::Tables;
+
+/// A packet and the forward it meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// The forward's rule number.
+    pub rule: u32,
+    /// Ports from the first one of its range.
+    pub offset: u16,
+    /// How many targets it has.
+    pub targets: u32,
+    /// Whether the packet's source may use it.
+    pub allowed: bool,
+}
+
+/// The forward that a packet meets: one for its very address first, else one for any of the host's.
+#[inline(always)]
+pub fn meet<const N: usize, T: Tables<N>>(tables: &T, headers: &Headers<N>) -> Option<Meeting> {
+    if !matches!(headers.kind, Transport::Tcp(_) | Transport::Udp)
+        || tables.zone(headers.tuple.dst) != Zone::Host
+    {
+        return None;
+    }
+    let ForwardPort { rule, offset, .. } = port(tables, &headers.tuple)?;
+    let (targets, restricted) = tables.forward(rule)?;
+    if targets == 0 {
+        return None;
+    }
+    let allowed = !restricted || tables.allows(rule, headers.tuple.src);
+    Some(Meeting { rule, offset, targets, allowed })
+}
+
+#[inline(always)]
+fn port<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>) -> Option<ForwardPort> {
+    let mut key = ForwardKey { address: tuple.dst, port: tuple.dport, protocol: tuple.protocol, pad: 0 };
+    if let Some(port) = tables.forward_port(&key) {
+        return Some(port);
+    }
+    key.address = [0; N];
+    tables.forward_port(&key)
+}
+
+/// The flow of a packet that meets a forward at this hook.
+///
+/// The client's port is kept where it is free. It is taken when the same client port already talks to the
+/// same target by another of the host's ports; then the target sees another port of the client's.
+#[inline(always)]
+pub fn open<const N: usize, T: Tables<N>>(
+    tables: &T,
+    hook: Hook,
+    headers: &Headers<N>,
+    meeting: &Meeting,
+    now: u32,
+) -> NewFlow<N> {
+    let original = headers.tuple;
+    // Targets take turns. On two CPUs that open the same flow at once the turns differ, and the loser goes
+    // on with the winner's target.
+    let turn = match meeting.targets {
+        0 | 1 => 0,
+        targets => tables.next_turn(meeting.rule) % targets,
+    };
+    let target = tables.target(meeting.rule, turn);
+    NewFlow {
+        original,
+        reply: Tuple {
+            src: target.address,
+            dst: original.src,
+            sport: target.port.wrapping_add(meeting.offset).to_be_bytes(),
+            dport: original.sport,
+            protocol: original.protocol,
+            pad: [0; 3],
+        },
+        ports: Ports { first: DYNAMIC.0, last: DYNAMIC.1, keep: Keep::IfFree, avoid_sockets: false },
+        original_hook: hook,
+        // The answers leave where the opener came from.
+        reply_hook: hook.opposite(),
+        kind: Kind::Flow,
+        filtering: 0,
+        rule: meeting.rule,
+        mapping: NO_SLOT,
+        state: headers.kind.opening_state(),
+        now,
+    }
+}

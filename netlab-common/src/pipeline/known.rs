@@ -1,0 +1,218 @@
+//! Packets of known flows: translation, state and counters.
+
+use super::{Scene, Stage};
+use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, life};
+use crate::abi::hook::Hook;
+use crate::abi::verdict::Verdict;
+use crate::conntrack::create::{self, Made};
+use crate::conntrack::state::{self, Expected};
+use crate::conntrack::{self, Entry, Lookup};
+use crate::packet::{Headers, Packet, ParseError, Transport, parse_ipv4};
+use crate::rewrite::{self, Rewrite};
+use crate::tables::{Env, Tables};
+
+/// Translates a packet by its flow, if it has one. `made` says how it has just come by it.
+#[inline(always)]
+pub fn known<P: Packet, T: Tables<4>, E: Env<4>>(
+    hook: Hook,
+    packet: &mut P,
+    tables: &T,
+    env: &E,
+    made: Option<Made>,
+) -> Stage {
+    let how = match made {
+        None => 0,
+        Some(Made::Fresh) => FRESH,
+        Some(Made::Joined) => JOINED,
+    };
+    Stage::unpack(known_packed(packet, tables, env, hook as u32 | how))
+}
+
+const FRESH: u32 = 1 << 8;
+const JOINED: u32 = 1 << 9;
+
+#[inline(never)]
+fn known_packed<P: Packet, T: Tables<4>, E: Env<4>>(packet: &mut P, tables: &T, env: &E, at: u32) -> u32 {
+    let scene = Scene::new(Hook::from_number(at), tables, env);
+    let stage = match parse_ipv4(packet) {
+        Ok(headers) => translated(packet, &headers, &scene, at),
+        Err(ParseError::NotIpv4) => Stage::Verdict(Verdict::NotIpv4),
+        Err(ParseError::Malformed) => Stage::Verdict(match scene.hook {
+            // Between nodes the bridge carries what it is given. What cannot be read cannot be shown to
+            // be free of a node's address, so it does not cross the uplink.
+            Hook::PortIn | Hook::PortOut => Verdict::MalformedPassed,
+            Hook::UplinkIn | Hook::UplinkOut => Verdict::Malformed,
+        }),
+    };
+    stage.pack()
+}
+
+#[inline(always)]
+fn translated<P: Packet, T: Tables<4>, E>(
+    packet: &mut P,
+    headers: &Headers<4>,
+    scene: &Scene<'_, T, E>,
+    at: u32,
+) -> Stage {
+    if !headers.kind.is_tracked() {
+        return Stage::Open;
+    }
+    let tables = scene.tables;
+    let mut found = conntrack::lookup(tables, &headers.tuple, scene.now);
+    if at & JOINED != 0 && matches!(found, Lookup::Miss) {
+        // Whoever makes the flow has not come as far as its original key.
+        found = create::joined(tables);
+    }
+    let (entry, expired) = match found {
+        Lookup::Live(entry) if conntrack::is_anothers(&entry, headers.kind) => {
+            conntrack::tell_to_end(tables, entry.slot, entry.status.generation);
+            return Stage::Open;
+        }
+        Lookup::Live(entry) => (entry, false),
+        Lookup::Expired(entry) => (entry, true),
+        Lookup::Miss => return without_flow(scene.hook),
+    };
+    let anew = conntrack::begins_anew(&entry, headers.kind, expired);
+    if expired && !anew {
+        return without_flow(scene.hook);
+    }
+    if !entry.is_translated_at(scene.hook) {
+        // Only a node's packets are seen once before the hook that translates them. Elsewhere a flow's tuple
+        // in the wrong place is a forgery, or a packet that lost its way, and has no more rights than others.
+        return match scene.hook {
+            Hook::PortIn => Stage::Verdict(Verdict::InFlow),
+            _ => Stage::Stray,
+        };
+    }
+    Stage::Verdict(translate(packet, headers, scene, entry, anew, at & FRESH != 0))
+}
+
+/// A packet that leaves the host for a node never opens anything.
+#[inline(always)]
+fn without_flow(hook: Hook) -> Stage {
+    match hook {
+        Hook::PortOut => Stage::Verdict(Verdict::NoRule),
+        _ => Stage::Open,
+    }
+}
+
+/// Rewrites a packet by its flow, and counts it there and at the rule.
+#[inline(always)]
+fn translate<P: Packet, T: Tables<4>, E>(
+    packet: &mut P,
+    headers: &Headers<4>,
+    scene: &Scene<'_, T, E>,
+    mut entry: Entry<4>,
+    anew: bool,
+    made: bool,
+) -> Verdict {
+    let tables = scene.tables;
+    if anew {
+        if !conntrack::hold(tables, entry.slot, entry.status.generation, scene.now) {
+            return Verdict::FlowEnding;
+        }
+        tables.clear_state(entry.slot, state::OF_CONNECTION);
+        entry.status.state &= !state::OF_CONNECTION;
+    }
+    let fresh = anew || made;
+    if !advance(headers, tables, &entry) {
+        return Verdict::FlowEnding;
+    }
+    let traffic = headers.traffic(packet);
+    let rewrite = Rewrite { from: headers.tuple, to: entry.translated() };
+    let changed = rewrite.from != rewrite.to;
+    if rewrite::apply(packet, headers, &rewrite).is_none() {
+        return Verdict::RewriteFailed;
+    }
+    tables.record(FlowRef::new(entry.slot, entry.status.generation, entry.direction), traffic, scene.now);
+    if entry.status.rule != NO_RULE {
+        tables.count_rule(entry.status.rule, entry.direction, traffic, u64::from(fresh));
+    }
+    if entry.status.kind == Kind::Host as u8 && !changed {
+        Verdict::HostFlow
+    } else if fresh {
+        Verdict::Created
+    } else {
+        Verdict::Established
+    }
+}
+
+/// Brings a flow's state up to date with a packet; false when the flow ended under it.
+#[inline(always)]
+fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> bool {
+    let Entry { slot, direction, status, .. } = *entry;
+    let mut known = status.state;
+    let mut plausible = true;
+    if let Transport::Tcp(flags) = headers.kind {
+        if state::outlives_reset(known, direction, headers.kind) {
+            known &= !state::reset_of(direction);
+            tables.clear_state(slot, state::reset_of(direction));
+        }
+        if flags & crate::net::tcp::RST == 0 {
+            note(headers, tables, slot, direction, known, flags);
+        } else {
+            plausible =
+                state::is_plausible_reset(&headers.segment, flags, &expected(tables, slot, direction, known));
+        }
+    }
+    let bits = state::advance(known, direction, headers.kind, plausible) & !known;
+    if bits == 0 {
+        return true;
+    }
+    let before = tables.add_state(slot, bits);
+    // Whoever ends a flow that is not assured looks at its state once more after he has set its life. So
+    // either he has seen these bits, or the end is seen here: then the sender's next try makes a new flow.
+    let Some(again) = tables.status(slot) else { return false };
+    if again.generation != status.generation {
+        // The slot changed hands before the bits came to it. A reset would end the flow that is there now.
+        tables.clear_state(slot, bits & state::RESETS & !before);
+        return false;
+    }
+    !matches!(again.life, life::ENDING | life::FREE)
+}
+
+/// Remembers a segment's numbers. They only move forward, in the order of serial numbers (RFC 1982), but for
+/// a SYN, which sets them until the connection is established: a later one is an old one sent again, or begins
+/// a connection that its receiver has not agreed to (RFC 5961, section 4).
+#[inline(always)]
+fn note<T: Tables<4>>(
+    headers: &Headers<4>,
+    tables: &T,
+    slot: u32,
+    direction: Direction,
+    known: u32,
+    flags: u8,
+) {
+    let mut end = headers.segment.end(flags);
+    let mut ack = if flags & crate::net::tcp::ACK != 0 { headers.segment.ack } else { 0 };
+    let sets = flags & crate::net::tcp::SYN != 0 && known & state::ESTABLISHED == 0;
+    if known & state::sequence_of(direction) != 0 && !sets {
+        let (old_end, old_ack) = tables.numbers(slot, direction);
+        if old_end.wrapping_sub(end) as i32 > 0 {
+            end = old_end;
+        }
+        // Zero is none, and not a number to compare with.
+        if ack == 0 || (old_ack != 0 && old_ack.wrapping_sub(ack) as i32 > 0) {
+            ack = old_ack;
+        }
+        if end == old_end && ack == old_ack {
+            return;
+        }
+    }
+    tables.note_numbers(slot, direction, end, ack);
+}
+
+/// What a reset from one direction must look like.
+#[inline(always)]
+fn expected<T: Tables<4>>(tables: &T, slot: u32, direction: Direction, known: u32) -> Expected {
+    let (end, _) = tables.numbers(slot, direction);
+    let (other_end, acknowledged) = tables.numbers(slot, direction.other());
+    let own = known & state::sequence_of(direction) != 0;
+    let other = known & state::sequence_of(direction.other()) != 0;
+    Expected {
+        end: if own { Some(end) } else { None },
+        // Zero is what a segment without the ACK flag leaves.
+        acknowledged: if other && acknowledged != 0 { Some(acknowledged) } else { None },
+        other_end: if other { Some(other_end) } else { None },
+    }
+}

@@ -1,0 +1,35 @@
+//! The program that takes away flows whose time is up. It is attached to nothing: the agent runs it, slice by
+//! slice, on a frame that tells which slots to look at. Because it runs in the kernel to its end, an agent that
+//! is killed leaves no flow half taken away.
+
+use aya_ebpf::macros::classifier;
+use aya_ebpf::programs::TcContext;
+use netlab_common::abi::clock;
+use netlab_common::abi::port::Order;
+use netlab_common::conntrack::end::Sweep;
+use netlab_common::packet::Packet;
+use netlab_common::tables::{Env, Tables};
+
+use crate::atomic;
+use crate::env::KernelEnv;
+use crate::maps::PULSE;
+use crate::tables::MapTables;
+use crate::tc::TcPacket;
+
+/// Sweeps the slots that the frame names; gives the number of flows taken away.
+#[classifier]
+#[expect(clippy::needless_pass_by_value, reason = "the macro gives the context by value")]
+pub fn nl_sweep(context: TcContext) -> i32 {
+    let packet = TcPacket::new(&context);
+    let Some(bytes) = packet.load::<{ Order::FRAME_LEN }>(0) else { return -1 };
+    let Some(order) = Order::from_frame(&bytes) else { return -1 };
+    let env = KernelEnv::new(context.skb.skb.cast());
+    let now = clock::tick(env.now(), MapTables.config().clock_offset);
+    if let Some(pulse) = PULSE.get_ptr_mut(0) {
+        // SAFETY: the pointer is to a whole aligned entry.
+        unsafe { atomic::exchange(&raw mut (*pulse).swept, now) };
+    }
+    let mut sweep = Sweep { first: order.first, now, ended: 0 };
+    env.search(&MapTables, order.count, &mut sweep);
+    sweep.ended as i32
+}
