@@ -59,7 +59,7 @@ fn with_nextest(runner: Cmd, long: bool, filter: &[String]) -> Result<()> {
     let mut cmd = runner.args(["nextest", "run", "--locked", "--no-fail-fast"]);
     cmd = cmd.args(["--workspace", "--exclude", "netlab-ebpf"]);
     if long {
-        cmd = cmd.args(["--run-ignored", "all"]);
+        cmd = cmd.args(["--run-ignored", "all", "--profile", "long", "--success-output", "final"]);
     }
     cmd.args(filter).run()
 }
