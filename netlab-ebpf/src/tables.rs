@@ -22,18 +22,6 @@ pub struct MapTables;
 /// What the kernel answers when a key is there already.
 const EEXIST: i32 = -17;
 
-/// A settings map that cannot be read, which does not happen: an array of one always has its entry.
-const NO_CONFIG: Config = Config {
-    timeouts: [0; 7],
-    quarantine: 0,
-    per_source: 0,
-    flags: 0,
-    shard_mask: 0,
-    source_mask: 0,
-    seed: 0,
-    clock_offset: 0,
-};
-
 impl Tables<4> for MapTables {
     type Draft = &'static NewFlow<4>;
 
@@ -377,7 +365,7 @@ impl Tables<4> for MapTables {
     #[inline(always)]
     fn config(&self) -> Config {
         // SAFETY: the pointer is to a whole aligned entry. Settings that change meanwhile are old or new ones.
-        CONFIG.get_ptr(0).map_or(NO_CONFIG, |config| unsafe { *config })
+        CONFIG.get_ptr(0).map_or(Config::NOTHING, |config| unsafe { *config })
     }
 
     #[inline(always)]

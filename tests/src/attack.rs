@@ -3,14 +3,17 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData, Queue};
 use netlab_common::abi::ABI_VERSION;
+use netlab_common::abi::clock;
 use netlab_common::abi::config::Config;
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Flow, life};
 use netlab_common::abi::names;
 use netlab_common::abi::port::Shard;
+use nix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 use crate::inside::stay_on_cpu;
@@ -70,6 +73,10 @@ pub fn lab(more: &str) -> Machine {
             "attack-host",
             "for to in 192.168.0.1 10.10.0.10 10.10.0.20 10.20.0.30; do ping -qc1 -W2 $to & done; wait",
         )
+        .ok();
+    // A frame for an address that its node has not is not to be sent on.
+    let _ = machine
+        .sh("for node in earth neptune mars; do ip netns exec $node sysctl -qw net.ipv4.ip_forward=0; done")
         .ok();
     // The host's pings are flows of its own.
     let _ = machine.netlab(["conntrack", "flush"]).ok();
@@ -234,6 +241,16 @@ impl Pins {
     /// When the map is not there.
     pub fn counted_sources(&self) -> u64 {
         self.array::<u32>(names::SOURCES).iter().map(|count| u64::from(count.expect("a cell"))).sum()
+    }
+
+    /// Sets the lab's clock to so many ticks before it begins anew at zero. Flows that are there get as much older.
+    ///
+    /// # Panics
+    /// When the map is not there.
+    pub fn wind_to_the_wrap(&self, ticks: u32) {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every system has that clock");
+        let now = clock::tick(Duration::from(now).as_nanos() as u64, 0);
+        self.set_config(Config { clock_offset: ticks.wrapping_neg().wrapping_sub(now), ..self.config() });
     }
 
     /// How many keys lead to flows.

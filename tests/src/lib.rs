@@ -20,5 +20,7 @@ pub mod machine;
 
 pub mod attack;
 pub mod inside;
+pub mod live;
 pub mod segment;
+pub mod stream;
 pub mod wire;

@@ -71,6 +71,18 @@ pub struct Config {
 const _: () = assert!(size_of::<Config>() == 56, "the settings are 56 bytes");
 
 impl Config {
+    /// No settings: what a map would say that has no entry, which an array always has.
+    pub const NOTHING: Config = Config {
+        timeouts: [0; TIMEOUTS],
+        quarantine: 0,
+        per_source: 0,
+        flags: 0,
+        shard_mask: 0,
+        source_mask: 0,
+        seed: 0,
+        clock_offset: 0,
+    };
+
     /// The settings of a lab that says nothing, for a table of `flows`.
     #[must_use]
     pub fn for_flows(flows: u32) -> Self {
