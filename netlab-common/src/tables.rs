@@ -145,10 +145,11 @@ pub trait Tables<const N: usize>: Rules<N> {
     fn take_port(&self, shard: u32, port: u16) -> bool;
     /// Marks a port as free. Ordered.
     fn give_port(&self, shard: u32, port: u16);
-    /// When all ports of a bitmap were last tried for one remote in vain.
+    /// What is known of searches through all ports of a bitmap that were in vain: a
+    /// [`Fruitless`](crate::abi::port::Fruitless).
     fn fruitless_scan(&self, shard: u32) -> u32;
     /// Sets that.
-    fn set_fruitless_scan(&self, shard: u32, now: u32);
+    fn set_fruitless_scan(&self, shard: u32, known: u32);
 
     /// Flows that a cell of the source counters counts.
     fn source_cell(&self, cell: u32) -> u32;

@@ -16,10 +16,45 @@ pub const WORDS: usize = 1024;
 pub struct Shard {
     /// The bits.
     pub words: [u64; WORDS],
-    /// When all ports were last tried for one combination in vain, in ticks: that is done once a tick at most.
+    /// When all ports were last tried in vain, and for whom: see [`Fruitless`].
     pub scanned: u32,
     /// Always zero.
     pub pad: u32,
+}
+
+/// Searches through all ports of a bitmap that found none, in one word: from its lowest bit on, four bits of how many
+/// there were in the last tick that had one, twelve bits of that tick, and sixteen bits of a hash of the combination
+/// that had the last one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fruitless(pub u32);
+
+/// Searches that may be in vain in one bitmap and one tick, for whomever.
+const FRUITLESS_A_TICK: u32 = 4;
+
+impl Fruitless {
+    #[inline(always)]
+    fn in_tick(self, now: u32) -> u32 {
+        if (self.0 >> 4) & 0xfff == now & 0xfff { self.0 & 0xf } else { 0 }
+    }
+
+    /// Whether another search may be made, for a combination with this hash: not if it was in vain in this tick
+    /// already, nor if several were. So those whose ports are all in use cost little, and do not keep others, who
+    /// have the same bitmap and ports that are free, from finding them.
+    #[inline(always)]
+    #[must_use]
+    pub fn allows(self, hash: u32, now: u32) -> bool {
+        let before = self.in_tick(now);
+        before == 0 || (self.0 >> 16 != hash >> 16 && before < FRUITLESS_A_TICK)
+    }
+
+    /// With one more that was in vain.
+    #[inline(always)]
+    #[must_use]
+    pub fn with(self, hash: u32, now: u32) -> Self {
+        let before = self.in_tick(now);
+        let number = if before < FRUITLESS_A_TICK { before + 1 } else { before };
+        Fruitless((hash & 0xffff_0000) | (now & 0xfff) << 4 | number)
+    }
 }
 
 /// What is known of the agent and of answers.
@@ -67,5 +102,27 @@ impl Order {
         let first = u32::from_be_bytes([frame[14], frame[15], frame[16], frame[17]]);
         let count = u32::from_be_bytes([frame[18], frame[19], frame[20], frame[21]]);
         Some(Order { first, count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FRUITLESS_A_TICK, Fruitless};
+
+    #[test]
+    fn who_has_searched_in_vain_waits_for_the_next_tick_and_others_do_not() {
+        let (one, other) = (0x1234_5678, 0x4321_8765);
+        let known = Fruitless::default().with(one, 7);
+        assert!(!known.allows(one, 7) && known.allows(other, 7) && known.allows(one, 8));
+    }
+
+    #[test]
+    fn searches_in_vain_are_few_in_a_tick_whoever_makes_them() {
+        let mut known = Fruitless::default();
+        for number in 1..=FRUITLESS_A_TICK {
+            assert!(known.allows(number << 16, 7));
+            known = known.with(number << 16, 7);
+        }
+        assert!(!known.allows(99 << 16, 7) && known.allows(99 << 16, 8));
     }
 }

@@ -2,10 +2,11 @@
 
 use super::end::{self, Ending};
 use super::ports::{SEEK_STEPS, Scan, Seek, Wanted};
-use super::{Entry, Lookup, find_mapping, lookup, port_shard, source, state};
+use super::{Entry, Lookup, find_mapping, lookup, port_hash, port_shard, source, state};
 use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Head, Kind, NO_SLOT, Tuple, life};
 use crate::abi::hook::Hook;
+use crate::abi::port::Fruitless;
 use crate::tables::{Claim, Env, Tables};
 
 /// A flow, or mapping, to be made.
@@ -278,19 +279,37 @@ fn claim_reply<const N: usize, T: Tables<N>, E: Env<N>>(
         return (seek.wanted.claim, seek.wanted.owned);
     }
     let mut scan = Scan::new(&mut seek.wanted, env.random());
-    // All ports are tried in vain once a tick at most, so that a remote whose ports are all in use costs no more
-    // than others; but some always are, because others in the bitmap may have what is free for this one.
-    let steps = if tables.fruitless_scan(shard) == new.now {
-        scan.some_steps()
-    } else {
-        tables.count_event(Event::PortScan);
-        scan.steps()
-    };
+    // Others in the bitmap may have what is free for this remote. All ports are tried in vain once a tick at most, so
+    // that a remote whose ports are all in use costs no more than others; but some always are.
+    let whole = may_scan(tables, to.slot(), new.now) != 0;
+    let steps = if whole { scan.steps() } else { scan.some_steps() };
     env.search(tables, tables.forget(steps), &mut scan);
-    if seek.wanted.claim == Claim::Taken {
-        tables.set_fruitless_scan(shard, new.now);
+    if whole && seek.wanted.claim == Claim::Taken {
+        scanned_in_vain(tables, to.slot(), new.now);
     }
     (seek.wanted.claim, seek.wanted.owned)
+}
+
+/// Whether all ports may be tried for a forming flow. A function of its own, as is the next: see
+/// [`pipeline`](crate::pipeline).
+#[inline(never)]
+fn may_scan<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32) -> u32 {
+    let reply = tables.tuple(slot, Direction::Reply);
+    let known = Fruitless(tables.fruitless_scan(port_shard(tables, &reply)));
+    let allowed = known.allows(port_hash(tables, &reply), now);
+    if allowed {
+        tables.count_event(Event::PortScan);
+    }
+    u32::from(allowed)
+}
+
+/// Remembers that all ports were tried for a forming flow, and none was free.
+#[inline(never)]
+fn scanned_in_vain<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32) {
+    let reply = tables.tuple(slot, Direction::Reply);
+    let shard = port_shard(tables, &reply);
+    let known = Fruitless(tables.fruitless_scan(shard));
+    tables.set_fruitless_scan(shard, known.with(port_hash(tables, &reply), now).0);
 }
 
 /// Claims a key, also from a flow that is over and may go.

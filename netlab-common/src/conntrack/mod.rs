@@ -66,10 +66,21 @@ pub fn idle<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32) -> u3
 #[inline(always)]
 pub fn port_shard<const N: usize, T: Tables<N>>(tables: &T, reply: &Tuple<N>) -> u32 {
     let config = tables.config();
-    let remote = hash::bytes(config.seed, reply.src);
+    hashed(config.seed, reply) & config.shard_mask
+}
+
+/// A hash of all of a reply tuple but its destination port.
+#[inline(always)]
+fn port_hash<const N: usize, T: Tables<N>>(tables: &T, reply: &Tuple<N>) -> u32 {
+    hashed(tables.config().seed, reply)
+}
+
+#[inline(always)]
+fn hashed<const N: usize>(seed: u32, reply: &Tuple<N>) -> u32 {
+    let remote = hash::bytes(seed, reply.src);
     let external = hash::bytes(remote, reply.dst);
     let rest = u32::from_be_bytes([reply.protocol, 0, reply.sport[0], reply.sport[1]]);
-    hash::finish(hash::word(external, rest)) & config.shard_mask
+    hash::finish(hash::word(external, rest))
 }
 
 /// What a key leads to, or an entry with [`NO_SLOT`] if that is nothing.
