@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netlab_common::abi::event::Event;
@@ -48,7 +49,7 @@ fn clients_with_one_source_port_on_two_cpus_never_share_an_external_port() {
     let salvo = |network, port| {
         (0..each).map(|number| Segment::syn((client(network, number), 40_000), (NOBODY, port))).collect()
     };
-    for port in 80..80 + size(2, 4) as u16 {
+    for port in 80..80 + size(2, 16) as u16 {
         let ear = Ear::on(&machine, "internet", "eth0");
         let begun = Instant::now();
         fire_together(vec![(&guns[0], salvo([10, 10], port)), (&guns[1], salvo([10, 20], port))]);
@@ -60,11 +61,8 @@ fn clients_with_one_source_port_on_two_cpus_never_share_an_external_port() {
         assert_eq!(syns.len(), 2 * each as usize, "every SYN arrives");
         assert!(syns.iter().all(|syn| syn.from.0 == HOST), "and translated");
         assert_eq!(ports(&syns).len(), syns.len(), "each from a port of its own");
-        let known = external(&machine, syns.len());
-        assert!(
-            known.iter().all(|(_, port, ..)| ports(&syns).contains(&(*port as u16))),
-            "as the table says"
-        );
+        let known = external(&machine, syns.len()).into_iter().map(|(_, port, ..)| port as u16);
+        assert_eq!(known.collect::<BTreeSet<u16>>(), ports(&syns), "as the table says");
         let _ = machine.netlab(["conntrack", "flush"]).ok();
     }
     Pins::of(&machine).are_at_rest();
@@ -148,4 +146,42 @@ fn every_port_of_a_range_is_used_to_one_remote_before_a_flow_is_refused() {
         assert_eq!(spread(&machine, &gun, number, remote), all, "another remote gets every port");
     }
     one_more_is_refused(&machine, &gun, NOBODY, 4001);
+}
+
+#[test]
+#[ignore = "takes long: `cargo xtask test --long`"]
+fn other_remotes_get_every_port_while_a_remote_whose_ports_are_all_used_is_asked_for_more() {
+    let (first, last) = (20_000, 20_999);
+    let number = u32::from(last - first) + 1;
+    let machine = lab(&format!(
+        "[flows]\nsize = 16384\n[[masquerade]]\nfrom = \"left\"\nports = \"{first}-{last}\"\n[[masquerade]]\nfrom = \"right\"\nports = \"{first}-{last}\"\n"
+    ));
+    let (gun, other) = (Gun::at(&machine, "earth", "left"), Gun::at(&machine, "mars", "right"));
+    let all: BTreeSet<u16> = (first..=last).collect();
+    assert_eq!(spread(&machine, &gun, number, NOBODY), all);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Several in each tick, for as long as the others take their ports.
+            while !over.load(Ordering::Relaxed) {
+                other.fire([Segment::udp((client([10, 20], 1), 4000), (NOBODY, 53), 1)]);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let got: Vec<_> = (0..12)
+            .map(|other| {
+                let remote = Ipv4Addr::new(203, 0, 113, 10 + other);
+                let ear = Ear::on(&machine, "internet", "eth0");
+                let from = |number| (client([10, 10], number), 5000);
+                gun.fire_slowly(
+                    (0..number).map(|number| Segment::udp(from(number), (remote, 53), number)),
+                    20_000,
+                );
+                let heard = ear.heard();
+                ports(&heard.into_iter().filter(|packet| packet.to.0 == remote).collect::<Vec<_>>()).len()
+            })
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(got, [usize::from(last - first) + 1; 12], "ports that each remote got");
+    });
 }
