@@ -60,7 +60,6 @@ fn is_dead(machine: &Machine) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn an_agent_killed_under_load_is_not_missed_and_a_new_one_takes_over() {
     let machine = lab(&format!("[flows]\nsize = 4096\n{BRIEF}{MASQUERADES}"));
     let pins = Pins::of(&machine);
@@ -99,7 +98,6 @@ fn an_agent_killed_under_load_is_not_missed_and_a_new_one_takes_over() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn agents_killed_in_the_middle_of_sweeping_lose_no_slot() {
     let number = size(20_000, 200_000);
     let machine = lab(&format!("[flows]\nsize = {}\n{BRIEF}{MASQUERADES}", 2 * number));
@@ -127,7 +125,6 @@ fn agents_killed_in_the_middle_of_sweeping_lose_no_slot() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn programs_are_replaced_under_load_without_losing_a_packet_a_flow_or_a_count() {
     let machine = lab(&format!("[flows]\nsize = 4096\n{MASQUERADES}"));
     let live = Live::open(&machine, ("mars", "10.20.0.30"), ("internet", at("8.8.8.8", 7)), 20);
@@ -167,7 +164,6 @@ fn programs_are_replaced_under_load_without_losing_a_packet_a_flow_or_a_count() 
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn maps_of_another_layout_are_refused_with_a_clear_message_and_left_as_they_are() {
     let machine = lab(MASQUERADES);
     let stream = Stream::open(&machine, "earth", at("10.10.0.10", 30_000), 53);

@@ -28,7 +28,6 @@ fn on_the_host(machine: &Machine, script: &str) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn flows_end_with_the_uplinks_old_address_and_new_ones_have_the_new_one_within_a_second() {
     let machine = lab(MASQUERADES);
     let _server = echo_server(&machine, "internet", at("8.8.8.8", 7));
@@ -65,7 +64,6 @@ fn flows_end_with_the_uplinks_old_address_and_new_ones_have_the_new_one_within_a
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn nothing_private_leaves_while_the_uplink_has_no_address_and_all_works_when_it_has_one_again() {
     let machine = lab(MASQUERADES);
     let stream = Stream::open(&machine, "earth", at("10.10.0.10", 30_000), 53);
@@ -99,7 +97,6 @@ fn nothing_private_leaves_while_the_uplink_has_no_address_and_all_works_when_it_
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn an_uplink_that_was_deleted_and_made_anew_does_nat_again() {
     let machine = lab(&format!("{MASQUERADES}[[forward]]\npublish = \"5353:earth:53/udp\"\n"));
     let stream = Stream::open(&machine, "earth", at("10.10.0.10", 30_000), 53);

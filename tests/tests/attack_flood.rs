@@ -20,7 +20,6 @@ fn half_open(number: u32) -> Segment {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_flood_of_syns_at_twice_the_tables_size_ends_no_live_connection_and_keeps_no_new_one_out() {
     let room = size(4096, 65_536);
     let machine = lab(&format!("[flows]\nsize = {room}\n{MASQUERADES}"));
@@ -50,7 +49,6 @@ fn a_flood_of_syns_at_twice_the_tables_size_ends_no_live_connection_and_keeps_no
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_spray_of_datagrams_from_one_source_leaves_the_others_their_share() {
     let per_source = size(1000, 50_000);
     let machine =

@@ -35,7 +35,6 @@ fn ask(client: &UdpSocket, server: &UdpSocket, word: &str) -> SocketAddrV4 {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_port_that_a_socket_of_the_hosts_has_is_never_given_to_a_nodes_flow() {
     let masquerade = "[[masquerade]]\nfrom = \"left\"\nports = \"20000-20063\"\n";
     let machine = lab(masquerade);
@@ -54,7 +53,6 @@ fn a_port_that_a_socket_of_the_hosts_has_is_never_given_to_a_nodes_flow() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_socket_that_the_host_binds_to_a_nodes_port_later_hears_everybody_whom_no_flow_is_with() {
     for mapping in ["", "mapping = \"endpoint-independent\"\nfiltering = \"endpoint-independent\"\n"] {
         let machine = lab(&format!("[[masquerade]]\nfrom = \"left\"\n{mapping}"));
@@ -71,7 +69,6 @@ fn a_socket_that_the_host_binds_to_a_nodes_port_later_hears_everybody_whom_no_fl
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_connection_of_the_hosts_own_works_beside_a_nodes_with_the_same_port_to_the_same_server() {
     let machine = lab(MASQUERADES);
     let _server = echo_server(&machine, "internet", at("8.8.8.8", 7));
@@ -90,7 +87,6 @@ fn a_connection_of_the_hosts_own_works_beside_a_nodes_with_the_same_port_to_the_
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn datagrams_of_the_hosts_own_go_beside_a_nodes_with_the_same_port_to_the_same_server() {
     let machine = lab(MASQUERADES);
     let server = bind_udp(&machine, "internet", at("8.8.8.8", 53));
@@ -110,7 +106,6 @@ fn datagrams_of_the_hosts_own_go_beside_a_nodes_with_the_same_port_to_the_same_s
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn pings_of_the_hosts_own_go_beside_a_nodes_with_the_same_identifier() {
     let machine = lab(MASQUERADES);
     let said = machine
@@ -123,7 +118,6 @@ fn pings_of_the_hosts_own_go_beside_a_nodes_with_the_same_identifier() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn an_answer_to_the_hosts_own_question_reaches_it_though_its_port_is_in_a_forwarded_range() {
     let machine = lab("[[forward]]\npublish = \"30000-30100:earth:30000/udp\"\n");
     let server = bind_udp(&machine, "internet", at("8.8.8.8", 53));

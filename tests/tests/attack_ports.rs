@@ -149,7 +149,6 @@ fn every_port_of_a_range_is_used_to_one_remote_before_a_flow_is_refused() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn other_remotes_get_every_port_while_a_remote_whose_ports_are_all_used_is_asked_for_more() {
     let (first, last) = (20_000, 20_999);
     let number = u32::from(last - first) + 1;

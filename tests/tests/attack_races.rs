@@ -30,7 +30,6 @@ fn all_at_once(socket: &UdpSocket, to: (Ipv4Addr, u16)) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn datagrams_of_one_new_flow_from_128_threads_all_reach_one_target_of_a_forward() {
     let machine = lab("[[forward]]\npublish = \"5353:earth:53,neptune:53,mars:53/udp\"\n");
     let nodes = [("earth", "10.10.0.10"), ("neptune", "10.10.0.20"), ("mars", "10.20.0.30")];
@@ -58,7 +57,6 @@ fn datagrams_of_one_new_flow_from_128_threads_all_reach_one_target_of_a_forward(
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn datagrams_of_one_new_flow_from_128_threads_all_leave_from_one_port() {
     let machine = lab(MASQUERADES);
     // Another node's flow has the port already, so that a new one must be found, by several CPUs at once.

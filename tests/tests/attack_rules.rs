@@ -25,7 +25,6 @@ fn tell(from: &UdpSocket, to: (Ipv4Addr, u16)) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn flows_are_spread_evenly_over_a_forwards_targets_and_each_stays_with_its_own() {
     let machine = lab("[[forward]]\npublish = \"8080:earth:80,neptune:80,mars:80/tcp\"\n");
     let nodes = [("earth", "10.10.0.10"), ("neptune", "10.10.0.20"), ("mars", "10.20.0.30")];
@@ -53,7 +52,6 @@ fn flows_are_spread_evenly_over_a_forwards_targets_and_each_stays_with_its_own()
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_shifted_range_keeps_each_ports_place_in_it() {
     let machine = lab("[[forward]]\npublish = \"8000-8010:earth:9000/udp\"\n");
     let client = bind_udp(&machine, "internet", at("192.168.0.1", 4000));
@@ -71,7 +69,6 @@ fn a_shifted_range_keeps_each_ports_place_in_it() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_forwards_allow_list_lets_exactly_its_sources_in() {
     let machine =
         lab("[[forward]]\npublish = \"5353:earth:53/udp\"\nallow = [\"192.168.0.0/24\", \"198.51.100.7\"]\n");
@@ -96,7 +93,6 @@ fn a_forwards_allow_list_lets_exactly_its_sources_in() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_source_has_one_address_of_a_pool_for_all_its_flows_and_sources_are_spread_over_it() {
     let machine = lab("[[masquerade]]\nfrom = \"left\"\nto = \"198.51.100.1-198.51.100.4\"\n");
     let _ = machine.sh_in("internet", "ip route add 198.51.100.0/24 via 192.168.0.108").ok();
@@ -130,7 +126,6 @@ fn a_source_has_one_address_of_a_pool_for_all_its_flows_and_sources_are_spread_o
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn guests_of_an_endpoint_independent_mapping_are_let_in_as_its_filtering_says() {
     for (filtering, other_port, stranger) in [
         ("endpoint-independent", true, true),

@@ -23,7 +23,6 @@ fn many(network: [u8; 2], numbers: std::ops::Range<u32>, remotes: u32) -> Vec<Se
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_table_with_as_many_flows_as_there_shall_be_is_counted_and_listed_whole() {
     let number = size(20_000, 1_000_000);
     // A source address holds few of them, so the table need not be larger for anybody's share.
@@ -64,7 +63,6 @@ fn a_table_with_as_many_flows_as_there_shall_be_is_counted_and_listed_whole() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn flows_that_come_and_go_on_few_ports_give_everything_back_and_take_nothing_of_others() {
     let (cycles, rate, remotes) = (size(50_000, 1_000_000), size(10_000, 20_000), size(40, 80));
     // Over so many remotes each port of a thousand is used again a few seconds after it was free.

@@ -38,7 +38,6 @@ fn say(mut from: &TcpStream, mut to: &TcpStream, what: &str) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_tuple_used_again_at_once_after_both_fins_is_a_connection_that_outlives_the_closed_timeout() {
     let machine = lab(&format!("{BRIEF}{MASQUERADES}"));
     let server = serve_tcp(&machine, "internet", at("8.8.8.8", 7));
@@ -61,7 +60,6 @@ fn a_tuple_used_again_at_once_after_both_fins_is_a_connection_that_outlives_the_
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_forged_reset_ends_no_connection_and_a_right_one_does_within_its_timeout() {
     let machine = lab(&format!("{BRIEF}{MASQUERADES}"));
     let _server = echo_server(&machine, "internet", at("8.8.8.8", 7));
@@ -95,7 +93,6 @@ fn a_forged_reset_ends_no_connection_and_a_right_one_does_within_its_timeout() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn segments_that_come_after_their_flow_is_gone_leave_neither_private_nor_at_all() {
     let machine = lab(&format!("{BRIEF}{MASQUERADES}"));
     let (node, world) = (Gun::at(&machine, "earth", "left"), Gun::at(&machine, "internet", "eth0"));
@@ -129,7 +126,6 @@ fn segments_that_come_after_their_flow_is_gone_leave_neither_private_nor_at_all(
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn a_connection_whose_flow_is_gone_is_taken_up_where_the_lab_wants_it_and_only_there() {
     for pickup in [true, false] {
         let machine = lab(&format!("[flows]\npickup = {pickup}\n{MASQUERADES}"));

@@ -25,7 +25,6 @@ fn within(seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn times_from_a_second_to_days_are_as_the_lab_file_sets_them() {
     const DAY: u64 = 86_400;
     let machine = lab(&format!(
@@ -64,7 +63,6 @@ fn times_from_a_second_to_days_are_as_the_lab_file_sets_them() {
 }
 
 #[test]
-#[ignore = "takes long: `cargo xtask test --long`"]
 fn times_are_kept_over_the_wrap_of_the_clock() {
     let machine = lab(&format!("[flows]\nquarantine = 1\ntimeouts = {{ udp_unreplied = 5 }}\n{MASQUERADES}"));
     let pins = Pins::of(&machine);

@@ -1,7 +1,7 @@
 //! Making a flow, with both its keys or not at all.
 
 use super::end::{self, Ending};
-use super::ports::{SEEK_STEPS, Scan, Seek, Wanted};
+use super::ports::{SEEK_STEPS, SOME, Scan, Seek, Wanted};
 use super::{Entry, Lookup, find_mapping, lookup, port_hash, port_shard, source, state};
 use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Head, Kind, NO_SLOT, Tuple, life};
@@ -281,10 +281,12 @@ fn claim_reply<const N: usize, T: Tables<N>, E: Env<N>>(
     let mut scan = Scan::new(&mut seek.wanted, env.random());
     // Others in the bitmap may have what is free for this remote. All ports are tried in vain once a tick at most, so
     // that a remote whose ports are all in use costs no more than others; but some always are.
-    let whole = may_scan(tables, to.slot(), new.now) != 0;
+    let whole = tables.forget(may_scan(tables, to.slot(), new.now)) != 0;
     let steps = if whole { scan.steps() } else { scan.some_steps() };
-    env.search(tables, tables.forget(steps), &mut scan);
-    if whole && seek.wanted.claim == Claim::Taken {
+    let steps = tables.forget(steps);
+    env.search(tables, steps, &mut scan);
+    // Of a range no wider than that nothing is to be remembered: it is tried whole in any case.
+    if seek.wanted.claim == Claim::Taken && steps > SOME {
         scanned_in_vain(tables, to.slot(), new.now);
     }
     (seek.wanted.claim, seek.wanted.owned)

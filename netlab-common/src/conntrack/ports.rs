@@ -175,7 +175,7 @@ impl<'a, const N: usize> Scan<'a, N> {
 }
 
 /// Ports that a packet may try for its remote in any case.
-const SOME: u32 = 64;
+pub const SOME: u32 = 64;
 
 impl<const N: usize> Search<N> for Scan<'_, N> {
     #[inline(always)]
