@@ -24,8 +24,8 @@ pub struct HostAddresses {
     /// Index and first address of the interfaces on which nodes' packets arrive at the host's stack: bridges
     /// and cable ends.
     pub lab_interfaces: Vec<(u32, [u8; 4])>,
-    /// Every address of the host, the uplink's too.
-    pub all: Vec<Ipv4Addr>,
+    /// Every address of the host, the uplink's too, with its network.
+    pub all: Vec<Ipv4Net>,
 }
 
 /// Makes the rules. A masquerade without an uplink address to hide behind is left out: its sources are then
@@ -35,7 +35,7 @@ pub fn rules(lab: &Lab, host: &HostAddresses) -> Rules {
         lab.masquerades.iter().flat_map(|masquerade| hidden(masquerade, host)).collect();
     Rules {
         config: config(lab),
-        forwards: lab.forwards.iter().map(|forward| (forward.rule, targets(forward))).collect(),
+        forwards: lab.forwards.iter().map(|forward| (forward.rule, targets(forward, host))).collect(),
         forward_ports: lab.forwards.iter().flat_map(each_port).collect(),
         allow: lab
             .forwards
@@ -62,6 +62,7 @@ fn config(lab: &Lab) -> Config {
         times.udp,
         times.udp_unreplied,
         times.icmp,
+        times.other,
     ];
     Config {
         timeouts: seconds.map(clock::from_seconds),
@@ -102,10 +103,11 @@ fn hidden(masquerade: &Masquerade, host: &HostAddresses) -> Vec<(Ipv4Net, Masque
 }
 
 /// Where a forward leads.
-fn targets(forward: &Forward) -> rule::Forward<4> {
-    let mut targets = [rule::Target { address: [0; 4], port: 0, pad: 0 }; TARGETS];
+fn targets(forward: &Forward, host: &HostAddresses) -> rule::Forward<4> {
+    let mut targets = [rule::Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 }; TARGETS];
     for (place, target) in targets.iter_mut().zip(&forward.targets) {
-        *place = rule::Target { address: target.address.octets(), port: target.port, pad: 0 };
+        let near = near(host, target.address).octets();
+        *place = rule::Target { address: target.address.octets(), near, port: target.port, pad: 0 };
     }
     rule::Forward {
         targets,
@@ -114,6 +116,14 @@ fn targets(forward: &Forward) -> rule::Forward<4> {
         turn: 0,
         pad: 0,
     }
+}
+
+/// The host's address that a node knows the way to: the one in the node's network, else any that is not a loopback
+/// one, which it reaches by its gateway.
+fn near(host: &HostAddresses, node: Ipv4Addr) -> Ipv4Addr {
+    let mut candidates = host.all.iter().filter(|net| !net.addr().is_loopback());
+    let same = candidates.clone().filter(|net| net.contains(&node)).max_by_key(|net| net.prefix_len());
+    same.or_else(|| candidates.next()).map_or(Ipv4Addr::UNSPECIFIED, Ipv4Net::addr)
 }
 
 /// One entry a port, so that a packet finds its forward in one look-up, however many there are.
@@ -175,11 +185,17 @@ pub fn outside(lab: &Lab, uplink: &str) -> BTreeSet<usize> {
     }
 }
 
-/// The interfaces of the host's that get programs: the uplink, and every cable end towards a node that is not
-/// part of the world.
+/// The name of the loopback interface, in every namespace.
+pub const LOOPBACK: &str = "lo";
+
+/// The interfaces of the host's that get programs: the uplink, every cable end towards a node that is not part of
+/// the world, and, for its own packets to forwards, the loopback interface.
 pub fn interfaces(lab: &Lab, uplink: &str) -> Vec<Interface> {
     let outside = outside(lab, uplink);
     let mut interfaces = vec![Interface { name: uplink.to_owned(), role: Role::Uplink }];
+    if !lab.forwards.is_empty() {
+        interfaces.push(Interface { name: LOOPBACK.to_owned(), role: Role::Loopback });
+    }
     for cable in &lab.cables {
         for (end, other) in [(&cable.near, &cable.far), (&cable.far, &cable.near)] {
             if let (Place::Host, Place::Node(node)) = (end.place, other.place)
@@ -257,11 +273,11 @@ fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
     // The most exact prefix decides: what nodes share with the world is the world's, and the host's own
     // addresses are the host's, wherever they lie.
     let world = host.uplink_addresses.iter().map(Ipv4Net::trunc);
-    let hosts = host.all.iter().filter(|address| !address.is_loopback());
+    let hosts = host.all.iter().map(Ipv4Net::addr).filter(|address| !address.is_loopback());
     let mut zones: BTreeMap<Ipv4Net, Zone> = nodes.into_iter().map(|net| (net, Zone::Nodes)).collect();
     zones.extend(world.map(|net| (net, Zone::World)));
     zones.extend(pools(lab).map(|net| (net, Zone::Pool)));
-    zones.extend(hosts.map(|&address| (address.into(), Zone::Host)));
+    zones.extend(hosts.map(|address| (address.into(), Zone::Host)));
     zones.into_iter().collect()
 }
 

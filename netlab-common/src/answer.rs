@@ -5,7 +5,7 @@ use crate::abi::clock;
 use crate::abi::event::Event;
 use crate::abi::hook::Hook;
 use crate::net::{checksum, icmp, ipv4, protocol};
-use crate::packet::{Headers, Packet, Transport, parse_ipv4};
+use crate::packet::{Headers, Packet, Transport};
 use crate::tables::{Env, Tables};
 
 /// Bytes that an error puts before what it quotes: an IPv4 and an ICMP header.
@@ -22,15 +22,10 @@ const QUOTED: usize = ipv4::MIN_LEN + 8;
 /// The error comes from the host's address on the interface where the packet came from, or else from the
 /// address that the packet was sent to.
 #[inline(always)]
-pub fn refuse<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> bool {
-    refuse_packed(packet, tables, env, hook as u32) != 0
-}
-
-#[inline(never)]
-fn refuse_packed<P: Packet, T: Tables<4>, E: Env<4>>(packet: &mut P, tables: &T, env: &E, at: u32) -> u32 {
-    let Ok(headers) = parse_ipv4(packet) else { return 0 };
+pub fn refuse<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> u32 {
+    let Some(headers) = tables.headers() else { return 0 };
     let now = clock::tick(env.now(), tables.config().clock_offset);
-    u32::from(answer(Hook::from_number(at), packet, &headers, tables, now))
+    u32::from(answer(hook, packet, &headers, tables, now))
 }
 
 #[inline(always)]
@@ -45,7 +40,7 @@ fn answer<P: Packet, T: Tables<4>>(
     // an aggregate cannot be cut.
     let came_on = packet.received_on();
     let from_outside = hook.is_ingress() || came_on != 0;
-    let plain = headers.transport == headers.ip + ipv4::MIN_LEN && packet.segments() == 1;
+    let plain = headers.transport() == headers.ip() + ipv4::MIN_LEN && packet.segments() == 1;
     if !from_outside || !plain {
         return false;
     }
@@ -57,7 +52,7 @@ fn answer<P: Packet, T: Tables<4>>(
         Some(address) if address != [0; 4] && !hook.is_ingress() => address,
         _ => headers.tuple.dst,
     };
-    let done = match headers.kind {
+    let done = match headers.kind() {
         Transport::Tcp(_) => quote::<P, QUOTED_TCP>(hook, packet, headers, source),
         _ => quote::<P, QUOTED>(hook, packet, headers, source),
     };
@@ -75,7 +70,7 @@ fn quote<P: Packet, const L: usize>(
     headers: &Headers<4>,
     source: [u8; 4],
 ) -> Option<()> {
-    let quoted: [u8; L] = packet.load(headers.ip)?;
+    let quoted: [u8; L] = packet.load(headers.ip())?;
     packet.wrap::<FRONT>(L)?;
     let mut front = [0u8; FRONT];
     front[0] = 0x45;
@@ -99,8 +94,8 @@ fn quote<P: Packet, const L: usize>(
     let icmp_sum = checksum::of_words(start, &quoted, 0, L);
     front[ipv4::MIN_LEN + icmp::CHECKSUM] = icmp_sum[0];
     front[ipv4::MIN_LEN + icmp::CHECKSUM + 1] = icmp_sum[1];
-    packet.store(headers.ip, front)?;
-    if hook.is_ingress() { turn_around(packet) } else { Some(()) }
+    packet.store(headers.ip(), front)?;
+    if hook.is_ingress() && packet.link_len() > 0 { turn_around(packet) } else { Some(()) }
 }
 
 /// Swaps the hardware addresses, so that a frame goes back where it came from. One that leaves by another

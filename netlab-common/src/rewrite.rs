@@ -1,7 +1,7 @@
 //! What to change in a packet, and changing it.
 
 use crate::abi::flow::Tuple;
-use crate::net::{icmp, ipv4, ports, tcp, udp};
+use crate::net::{icmp, ipv4, ports, protocol, tcp, udp};
 use crate::packet::{Covered, Headers, Packet, Transport};
 
 /// A change of addresses and ports: from the tuple the packet bears to the one it shall bear.
@@ -36,7 +36,7 @@ pub fn apply<P: Packet>(packet: &mut P, headers: &Headers<4>, rewrite: &Rewrite<
 /// Changes one address: the transport checksum first, while the old address is still known to be there,
 /// then the header's, then the address.
 #[inline(always)]
-fn replace_address<P: Packet>(
+pub fn replace_address<P: Packet>(
     packet: &mut P,
     headers: &Headers<4>,
     field: usize,
@@ -44,15 +44,15 @@ fn replace_address<P: Packet>(
     to: [u8; 4],
 ) -> Option<()> {
     // ICMP for IPv4 has no pseudo-header (RFC 792), so an address does not touch its checksum.
-    if let Some((offset, udp)) = pseudo_header_checksum(headers.kind) {
+    if let Some((offset, udp)) = pseudo_header_checksum(headers.kind()) {
         let covered = Covered { pseudo_header: true, udp };
-        packet.update_transport_checksum(headers.transport + offset, from, to, covered)?;
+        packet.update_transport_checksum(headers.transport() + offset, from, to, covered)?;
     }
-    packet.update_header_checksum(headers.ip + ipv4::CHECKSUM, from, to)?;
-    packet.store(headers.ip + field, to)
+    packet.update_header_checksum(headers.ip() + ipv4::CHECKSUM, from, to)?;
+    packet.store(headers.ip() + field, to)
 }
 
-/// Changes one port, or the echo identifier, which stands for the port of the side that asked.
+/// Changes one port, or a query's identifier, which stands for the port of the side that asked.
 #[inline(always)]
 fn replace_port<P: Packet>(
     packet: &mut P,
@@ -61,15 +61,24 @@ fn replace_port<P: Packet>(
     from: [u8; 2],
     to: [u8; 2],
 ) -> Option<()> {
-    let (checksum, field, udp) = match headers.kind {
+    let (checksum, field, udp) = match headers.kind() {
         Transport::Tcp(_) => (tcp::CHECKSUM, field, false),
         Transport::Udp => (udp::CHECKSUM, field, true),
-        Transport::EchoRequest | Transport::EchoReply => (icmp::CHECKSUM, icmp::IDENTIFIER, false),
-        Transport::Fragment | Transport::Other => return None,
+        Transport::Query | Transport::Answer => (icmp::CHECKSUM, icmp::IDENTIFIER, false),
+        // Of a later fragment the first one bears the ports.
+        Transport::Fragment => return Some(()),
+        Transport::Sctp | Transport::Portless | Transport::Error | Transport::Other => return None,
     };
     let covered = Covered { pseudo_header: false, udp };
-    packet.update_transport_checksum(headers.transport + checksum, from, to, covered)?;
-    packet.store(headers.transport + field, to)
+    packet.update_transport_checksum(headers.transport() + checksum, from, to, covered)?;
+    packet.store(headers.transport() + field, to)
+}
+
+/// Whether sockets of the host's can be asked for by this protocol.
+#[inline(always)]
+#[must_use]
+pub fn has_sockets(number: u8) -> bool {
+    matches!(number, protocol::TCP | protocol::UDP)
 }
 
 /// Where the checksum that covers the addresses stands, and whether it is UDP's.

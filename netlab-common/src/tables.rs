@@ -5,11 +5,13 @@ use core::ops::Deref;
 use crate::abi::config::{Config, Timeout};
 use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Status, Tuple};
+use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use crate::abi::verdict::Verdict;
 use crate::conntrack::create::NewFlow;
 use crate::conntrack::end::Ending;
+use crate::packet::{Headers, Packet};
 
 /// What a claim on a key came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,17 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// Whose first fragment is waited for, and where, and when that is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits<const N: usize> {
+    /// The datagram.
+    pub key: FragmentKey<N>,
+    /// The hook.
+    pub hook: Hook,
+    /// Now, in ticks.
+    pub now: u32,
+}
+
 /// Something that is looked for step by step, many steps at once.
 ///
 /// A loop of thousands of steps is a helper's to run in the kernel, where the verifier follows one step
@@ -76,12 +89,27 @@ pub trait Rules<const N: usize> {
     fn zone(&self, address: [u8; N]) -> Zone;
 }
 
+/// What is known of datagrams in pieces. Reads and writes are of whole values.
+pub trait Fragments<const N: usize> {
+    /// What the first fragment of a datagram said of it.
+    fn fragment(&self, key: &FragmentKey<N>) -> Option<Fragment>;
+    /// Remembers that for a while.
+    fn note_fragment(&self, key: &FragmentKey<N>, fragment: Fragment);
+}
+
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on
 /// several CPUs at once; each is atomic by itself. Those that say *ordered* are also seen by all CPUs in one
 /// order, before whatever the caller does next.
-pub trait Tables<const N: usize>: Rules<N> {
+pub trait Tables<const N: usize>: Rules<N> + Fragments<N> {
     /// A draft where it lies: copied to the stack it would take a fifth of all that a program has.
     type Draft: Deref<Target = NewFlow<N>>;
+    /// Headers where they lie.
+    type Headers: Deref<Target = Headers<N>>;
+
+    /// Lays the headers of the packet aside, as it arrived.
+    fn set_headers(&self, headers: &Headers<N>);
+    /// Those headers.
+    fn headers(&self) -> Option<Self::Headers>;
 
     /// Where a key leads.
     fn find_key(&self, key: &Tuple<N>) -> Option<FlowRef>;
@@ -181,10 +209,17 @@ pub trait Tables<const N: usize>: Rules<N> {
     /// Counts what became of it.
     fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic);
     /// Counts an event.
-    fn count_event(&self, event: Event);
+    fn count_event(&self, event: Event) {
+        self.count_events(event, 1);
+    }
+    /// Counts an event that happened so many times.
+    fn count_events(&self, event: Event, times: u64);
 }
 
-/// Time, chance, and the host's own sockets.
+/// No place was left for a fragment to wait.
+pub const NO_PLACE: u32 = u32::MAX;
+
+/// Time, chance, the host's own sockets, and frames that wait.
 pub trait Env<const N: usize> {
     /// Nanoseconds of `CLOCK_MONOTONIC`; a tick of some milliseconds is fine enough.
     fn now(&self) -> u64;
@@ -193,6 +228,30 @@ pub trait Env<const N: usize> {
     /// Whether a socket of the host's would take a packet with this tuple: a connected one of its own, or one
     /// that listens or is bound at the destination.
     fn host_has_socket(&self, tuple: &Tuple<N>) -> bool;
+    /// Keeps a copy of a fragment at a hook until the first one of its datagram comes; its place, or [`NO_PLACE`].
+    /// Ordered. Places whose fragments have waited in vain are used again, and those are counted. This and the
+    /// next two do nothing where no frame can be made to come again.
+    fn keep<P: Packet, T: Tables<N>>(&self, _packet: &P, _tables: &T, _waits: Waits<N>) -> u32 {
+        NO_PLACE
+    }
+    /// Frees a place again, unless its fragment has gone on already; whether it did. Ordered.
+    fn take_back(&self, _place: u32) -> bool {
+        false
+    }
+    /// Sends the fragments on that wait for the one that `packet` is, as if they came to the hook now; how many,
+    /// or `None` when the packet itself was lost over it. Otherwise it stays what it is.
+    fn release<P: Packet, T: Tables<N>>(
+        &self,
+        _packet: &mut P,
+        _tables: &T,
+        _waits: Waits<N>,
+    ) -> Option<u32> {
+        Some(0)
+    }
+    /// Whether a packet can go to the host's stack by its loopback interface from here.
+    fn has_loopback(&self) -> bool {
+        true
+    }
     /// Takes the steps of a search, up to so many.
     fn search<S: Search<N>, T: Tables<N>>(&self, tables: &T, steps: u32, search: &mut S);
 }

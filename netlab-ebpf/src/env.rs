@@ -4,7 +4,8 @@
 use core::mem::size_of;
 
 use aya_ebpf::bindings::{
-    bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1,
+    __sk_buff, bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1,
+    xdp_md,
 };
 use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::generated::{
@@ -13,25 +14,36 @@ use aya_ebpf::helpers::generated::{
 };
 use netlab_common::abi::flow::Tuple;
 use netlab_common::net::protocol;
-use netlab_common::tables::{Env, Search, Tables};
+use netlab_common::packet::Packet;
+use netlab_common::tables::{Env, NO_PLACE, Search, Tables, Waits};
 
-/// The kernel around one packet.
-pub struct KernelEnv {
+use crate::waiting;
+
+/// The kernel around one packet, which is an skb or not.
+pub struct KernelEnv<const SKB: bool> {
     context: *mut c_void,
 }
 
-impl KernelEnv {
-    /// The surroundings of a program's context.
+impl KernelEnv<true> {
+    /// The surroundings of an skb.
     #[inline(always)]
-    pub fn new(context: *mut c_void) -> Self {
-        KernelEnv { context }
+    pub fn of_skb(skb: *mut __sk_buff) -> Self {
+        KernelEnv { context: skb.cast() }
+    }
+}
+
+impl KernelEnv<false> {
+    /// The surroundings of a frame that has no skb yet.
+    #[inline(always)]
+    pub fn of_frame(frame: *mut xdp_md) -> Self {
+        KernelEnv { context: frame.cast() }
     }
 }
 
 /// The namespace of the device that the packet is on (`BPF_F_CURRENT_NETNS`, as the helper reads it).
 const CURRENT_NETNS: u64 = u64::MAX;
 
-impl Env<4> for KernelEnv {
+impl<const SKB: bool> Env<4> for KernelEnv<SKB> {
     #[inline(always)]
     fn now(&self) -> u64 {
         // SAFETY: the helper takes nothing and cannot fail.
@@ -74,24 +86,44 @@ impl Env<4> for KernelEnv {
     }
 
     #[inline(always)]
+    fn has_loopback(&self) -> bool {
+        SKB
+    }
+
+    #[inline(always)]
+    fn keep<P: Packet, T: Tables<4>>(&self, _: &P, tables: &T, waits: Waits<4>) -> u32 {
+        if SKB { waiting::keep(self.context.cast(), tables, self, waits) } else { NO_PLACE }
+    }
+
+    #[inline(always)]
+    fn take_back(&self, place: u32) -> bool {
+        SKB && waiting::take_back(place)
+    }
+
+    #[inline(always)]
+    fn release<P: Packet, T: Tables<4>>(&self, _: &mut P, tables: &T, waits: Waits<4>) -> Option<u32> {
+        if SKB { waiting::release(self.context.cast(), tables, self, waits) } else { Some(0) }
+    }
+
+    #[inline(always)]
     fn search<S: Search<4>, T: Tables<4>>(&self, tables: &T, steps: u32, search: &mut S) {
         let mut walk = Walk { search, tables, env: self };
         // SAFETY: the step function takes the walk back as what it is, and the helper calls it only before it
         // returns.
-        unsafe { bpf_loop(steps, step::<S, T> as *mut c_void, (&raw mut walk).cast(), 0) };
+        unsafe { bpf_loop(steps, step::<S, T, SKB> as *mut c_void, (&raw mut walk).cast(), 0) };
     }
 }
 
 /// What a step of a search needs. It lies on the stack, which is all that the loop helper lets through.
-struct Walk<'a, S, T> {
+struct Walk<'a, S, T, const SKB: bool> {
     search: &'a mut S,
     tables: &'a T,
-    env: &'a KernelEnv,
+    env: &'a KernelEnv<SKB>,
 }
 
 /// One step of a search, as the loop helper calls it.
-extern "C" fn step<S: Search<4>, T: Tables<4>>(index: u32, walk: *mut c_void) -> i64 {
+extern "C" fn step<S: Search<4>, T: Tables<4>, const SKB: bool>(index: u32, walk: *mut c_void) -> i64 {
     // SAFETY: `walk` is what `KernelEnv::search` gave the helper, which still holds it.
-    let walk = unsafe { &mut *walk.cast::<Walk<'_, S, T>>() };
+    let walk = unsafe { &mut *walk.cast::<Walk<'_, S, T, SKB>>() };
     i64::from(walk.search.step(walk.tables, walk.env, index))
 }

@@ -5,7 +5,7 @@ use aya_ebpf::EbpfContext;
 use aya_log_ebpf::debug;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::Verdict;
-use netlab_common::pipeline::Decision;
+use netlab_common::pipeline::{Decision, Way};
 
 /// Logs a decision, unless it is one that packets come to in great numbers.
 ///
@@ -15,7 +15,7 @@ use netlab_common::pipeline::Decision;
 pub fn decided<C: EbpfContext>(context: &C, hook: Hook, decision: Decision) {
     match decision.verdict {
         Verdict::Established | Verdict::InFlow | Verdict::NoRule | Verdict::NotIpv4 | Verdict::HostFlow => {}
-        verdict => tell(context, hook as u32, verdict as u32, u32::from(decision.answered)),
+        verdict => tell(context, hook as u32, verdict as u32, u32::from(decision.way == Way::Back)),
     }
 }
 

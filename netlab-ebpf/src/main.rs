@@ -10,13 +10,17 @@
 #![allow(missing_docs)]
 
 mod atomic;
+mod counts;
 mod env;
+mod fragments;
 mod log;
 mod maps;
 mod rules;
+mod stages;
 mod sweep;
 mod tables;
 mod tc;
+mod waiting;
 mod xdp;
 
 use aya_ebpf::macros::{classifier, xdp};
@@ -24,40 +28,50 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use netlab_common::abi::hook::Hook;
 use netlab_common::pipeline;
 
-use crate::env::KernelEnv;
 use crate::tables::MapTables;
 use crate::tc::TcPacket;
 use crate::xdp::XdpPacket;
 
-macro_rules! bind {
-    ($($tc:ident, $xdp:ident => $hook:expr;)*) => { $(
+macro_rules! on_skbs {
+    ($($program:ident, $stages:ident => $hook:expr;)*) => { $(
         #[classifier]
-        pub fn $tc(context: TcContext) -> i32 {
-            let mut packet = TcPacket::new(&context);
-            let env = KernelEnv::new(context.skb.skb.cast());
-            let decision = pipeline::run($hook, &mut packet, &MapTables, &env);
+        pub fn $program(context: TcContext) -> i32 {
+            let skb = context.skb.skb;
+            let frame = pipeline::frame(&TcPacket::new(skb));
+            let decision = pipeline::decide($hook, frame, &mut stages::$stages(skb), &MapTables);
             log::decided(&context, $hook, decision);
             tc::action($hook, decision, &context)
         }
+    )* };
+}
 
+macro_rules! on_frames {
+    ($($program:ident, $stages:ident => $hook:expr;)*) => { $(
         #[xdp]
-        pub fn $xdp(context: XdpContext) -> u32 {
-            let mut packet = XdpPacket::new(&context);
-            let env = KernelEnv::new(context.ctx.cast());
-            let decision = pipeline::run($hook, &mut packet, &MapTables, &env);
+        pub fn $program(context: XdpContext) -> u32 {
+            let frame = pipeline::frame(&XdpPacket::new(context.ctx));
+            let decision = pipeline::decide($hook, frame, &mut stages::$stages(context.ctx), &MapTables);
             log::decided(&context, $hook, decision);
             xdp::action(decision)
         }
     )* };
 }
 
+on_skbs! {
+    nl_tc_port_in, TcPortIn => Hook::PortIn;
+    nl_tc_port_out, TcPortOut => Hook::PortOut;
+    nl_tc_up_in, TcUplinkIn => Hook::UplinkIn;
+    nl_tc_up_out, TcUplinkOut => Hook::UplinkOut;
+    nl_tc_local_out, TcLocalOut => Hook::LocalOut;
+}
+
 // The XDP twins of the egress hooks are for frames that XDP itself sends on; the parity test holds all four
 // pairs to the same bytes and verdicts.
-bind! {
-    nl_tc_port_in, nl_xdp_port_in => Hook::PortIn;
-    nl_tc_port_out, nl_xdp_port_out => Hook::PortOut;
-    nl_tc_up_in, nl_xdp_up_in => Hook::UplinkIn;
-    nl_tc_up_out, nl_xdp_up_out => Hook::UplinkOut;
+on_frames! {
+    nl_xdp_port_in, XdpPortIn => Hook::PortIn;
+    nl_xdp_port_out, XdpPortOut => Hook::PortOut;
+    nl_xdp_up_in, XdpUplinkIn => Hook::UplinkIn;
+    nl_xdp_up_out, XdpUplinkOut => Hook::UplinkOut;
 }
 
 /// The helpers that rewrite packets are open to programs under a GPL-compatible licence.

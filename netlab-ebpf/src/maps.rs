@@ -6,10 +6,12 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, Queue};
 use netlab_common::abi::config::Config;
 use netlab_common::abi::event::EVENTS as EVENT_COUNT;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
+use netlab_common::abi::fragment::{self, Fragment, FragmentKey, WAITING_LEN, Waiting};
 use netlab_common::abi::port::{Pulse, Shard};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_common::conntrack::create::NewFlow;
+use netlab_common::packet::Headers;
 
 /// One slot a flow. The agent maps it into its memory, to list flows without system calls.
 #[map(name = "NL_FLOWS")]
@@ -43,6 +45,23 @@ pub static SOURCES: Array<u32> = Array::with_max_entries(1, 0);
 /// out until the endpoint sends again, so this may be an LRU.
 #[map(name = "NL_CONTACTS")]
 pub static CONTACTS: LruHashMap<Tuple<4>, FlowRef> = LruHashMap::with_max_entries(1, 0);
+
+/// Ports of datagrams in pieces. What is forgotten costs a datagram, so this may be an LRU.
+#[map(name = "NL_FRAGMENTS")]
+pub static FRAGMENTS: LruHashMap<FragmentKey<4>, Fragment> =
+    LruHashMap::with_max_entries(fragment::FRAGMENTS, 0);
+
+/// Fragments that wait for the first one of their datagram.
+#[map(name = "NL_WAITING")]
+pub static WAITING: Array<Waiting<4>> = Array::with_max_entries(fragment::WAITING, 0);
+
+/// The headers of the packet, as it arrived; each CPU has one, as with `DRAFT`.
+#[map(name = "NL_HEADERS")]
+pub static HEADERS: PerCpuArray<Headers<4>> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where a first fragment's bytes are kept while those that waited for it are sent on in its place.
+#[map(name = "NL_SCRATCH")]
+pub static SCRATCH: PerCpuArray<[u8; WAITING_LEN]> = PerCpuArray::with_max_entries(1, 0);
 
 /// When the agent last swept, and when a refusal was last answered.
 #[map(name = "NL_PULSE")]

@@ -20,10 +20,10 @@ use crate::tc::TcPacket;
 #[classifier]
 #[expect(clippy::needless_pass_by_value, reason = "the macro gives the context by value")]
 pub fn nl_sweep(context: TcContext) -> i32 {
-    let packet = TcPacket::new(&context);
+    let packet = TcPacket::new(context.skb.skb);
     let Some(bytes) = packet.load::<{ Order::FRAME_LEN }>(0) else { return -1 };
     let Some(order) = Order::from_frame(&bytes) else { return -1 };
-    let env = KernelEnv::new(context.skb.skb.cast());
+    let env = KernelEnv::of_skb(context.skb.skb);
     let now = clock::tick(env.now(), MapTables.config().clock_offset);
     if let Some(pulse) = PULSE.get_ptr_mut(0) {
         // SAFETY: the pointer is to a whole aligned entry.

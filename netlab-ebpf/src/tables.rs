@@ -8,13 +8,13 @@ use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::{Verdict, received_index, verdict_index};
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending};
+use netlab_common::packet::Headers;
 use netlab_common::tables::{Claim, Tables, Traffic};
 
-use crate::atomic;
 use crate::maps::{
-    CONFIG, CONTACTS, DRAFT, EVENTS, FLOWS, FREE_SLOTS, FRESH_SLOT, KEYS, PORTS, PULSE, RULE_COUNTERS,
-    SOURCES, VERDICT_COUNTERS,
+    CONFIG, CONTACTS, DRAFT, FLOWS, FREE_SLOTS, FRESH_SLOT, HEADERS, KEYS, PORTS, PULSE, SOURCES,
 };
+use crate::{atomic, counts};
 
 /// The lab's maps.
 pub struct MapTables;
@@ -24,6 +24,22 @@ const EEXIST: i32 = -17;
 
 impl Tables<4> for MapTables {
     type Draft = &'static NewFlow<4>;
+    type Headers = &'static Headers<4>;
+
+    #[inline(always)]
+    fn set_headers(&self, headers: &Headers<4>) {
+        if let Some(place) = HEADERS.get_ptr_mut(0) {
+            // SAFETY: the pointer is to this CPU's own whole headers.
+            unsafe { *place = *headers };
+        }
+    }
+
+    #[inline(always)]
+    fn headers(&self) -> Option<&'static Headers<4>> {
+        // SAFETY: the pointer is to this CPU's own whole headers, which this packet has written and nothing changes
+        // before the packet is done with them. Maps live as long as the program.
+        HEADERS.get_ptr(0).map(|headers| unsafe { &*headers })
+    }
 
     #[inline(always)]
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
@@ -372,7 +388,7 @@ impl Tables<4> for MapTables {
     fn timeout(&self, of: Timeout) -> u32 {
         let Some(config) = CONFIG.get_ptr(0) else { return 0 };
         // SAFETY: the pointer is to a whole aligned entry, and the enum has a number for each timeout. The
-        // mask keeps the index within the 14 words of the entry for the verifier.
+        // mask keeps the index within the 15 words of the entry for the verifier.
         unsafe { config.cast::<u32>().add(of as usize & 7).read_volatile() }
     }
 
@@ -396,44 +412,22 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn count_rule(&self, rule: u32, direction: Direction, traffic: Traffic, new_flow: u64) {
-        let Some(counters) = RULE_COUNTERS.get_ptr_mut(rule) else { return };
-        let index = direction as usize & 1;
-        // SAFETY: the pointer is to this CPU's own copy, and the programs do not interrupt each other on
-        // one CPU while they run with bottom halves off.
-        unsafe {
-            (*counters).flows += new_flow;
-            (*counters).packets[index] += traffic.packets;
-            (*counters).bytes[index] += traffic.bytes;
-        }
+        counts::add_to_rule(rule, direction, traffic, new_flow);
     }
 
     #[inline(always)]
     fn count_received(&self, hook: Hook, traffic: Traffic) {
-        count(received_index(hook), traffic);
+        counts::add(received_index(hook), traffic);
     }
 
     #[inline(always)]
     fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic) {
-        count(verdict_index(hook, verdict), traffic);
+        counts::add(verdict_index(hook, verdict), traffic);
     }
 
     #[inline(always)]
-    fn count_event(&self, event: Event) {
-        if let Some(count) = EVENTS.get_ptr_mut(event as u32) {
-            // SAFETY: the pointer is to an aligned word.
-            unsafe { atomic::add(count, 1) };
-        }
-    }
-}
-
-#[inline(always)]
-fn count(index: u32, traffic: Traffic) {
-    if let Some(count) = VERDICT_COUNTERS.get_ptr_mut(index) {
-        // SAFETY: the pointer is to this CPU's own copy; see `count_rule`.
-        unsafe {
-            (*count).packets += traffic.packets;
-            (*count).bytes += traffic.bytes;
-        }
+    fn count_events(&self, event: Event, times: u64) {
+        counts::add_events(event, times);
     }
 }
 

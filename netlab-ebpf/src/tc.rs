@@ -4,7 +4,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{
-    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC,
+    __sk_buff, BPF_F_INGRESS, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_SHOT, TC_ACT_UNSPEC,
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
 };
 use aya_ebpf::helpers::generated::{
@@ -16,18 +16,34 @@ use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::eth;
 use netlab_common::packet::{Covered, Packet};
-use netlab_common::pipeline::Decision;
+use netlab_common::pipeline::{Decision, Way};
+
+/// The loopback interface of every network namespace (`LOOPBACK_IFINDEX` of the kernel's).
+const LOOPBACK_IFINDEX: u32 = 1;
+
+/// Bytes of the uplink's link header. The agent sets it when it loads the object; the verifier then knows it.
+#[unsafe(no_mangle)]
+static NL_UPLINK_HEADER: u32 = eth::LEN as u32;
 
 /// An skb.
 pub struct TcPacket {
     skb: *mut __sk_buff,
+    link_len: usize,
 }
 
 impl TcPacket {
     /// The packet of a program's context.
     #[inline(always)]
-    pub fn new(context: &TcContext) -> Self {
-        TcPacket { skb: context.skb.skb }
+    pub fn new(skb: *mut __sk_buff) -> Self {
+        TcPacket { skb, link_len: eth::LEN }
+    }
+
+    /// The packet of a program's context, on the uplink: it may have no link header.
+    #[inline(always)]
+    pub fn on_uplink(skb: *mut __sk_buff) -> Self {
+        // SAFETY: the static is a constant of the object. It is read anew, because LLVM believes its value here.
+        let header = unsafe { (&raw const NL_UPLINK_HEADER).read_volatile() };
+        TcPacket { skb, link_len: if header == 0 { 0 } else { eth::LEN } }
     }
 }
 
@@ -39,7 +55,11 @@ impl TcPacket {
 #[inline(always)]
 pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
     let skb = context.skb.skb;
-    if decision.answered {
+    if decision.way == Way::Loopback {
+        // SAFETY: the helper takes the number of an interface, which is the same in every namespace.
+        return unsafe { bpf_redirect(LOOPBACK_IFINDEX, u64::from(BPF_F_INGRESS)) as i32 };
+    }
+    if decision.way == Way::Back {
         // SAFETY: the helpers take interface numbers of the program's own context, which outlives them.
         return unsafe {
             if hook.is_ingress() {
@@ -68,6 +88,27 @@ fn word<const L: usize>(bytes: [u8; L]) -> u64 {
 }
 
 impl Packet for TcPacket {
+    #[inline(always)]
+    fn link_len(&self) -> usize {
+        self.link_len
+    }
+
+    #[inline(always)]
+    fn ether_type(&self) -> [u8; 2] {
+        if self.link_len == 0 {
+            // SAFETY: the context outlives the program's run, and the verifier checks the access.
+            let protocol = unsafe { (*self.skb).protocol };
+            return (protocol as u16).to_ne_bytes();
+        }
+        self.load(eth::TYPE).unwrap_or([0; 2])
+    }
+
+    #[inline(always)]
+    fn is_tagged(&self) -> bool {
+        // SAFETY: the context outlives the program's run, and the verifier checks the access.
+        unsafe { (*self.skb).vlan_present != 0 }
+    }
+
     #[inline(always)]
     fn frame_len(&self) -> u32 {
         // SAFETY: the context outlives the program's run, and the verifier checks the access.
@@ -111,7 +152,7 @@ impl Packet for TcPacket {
     fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()> {
         // SAFETY: the helpers check the skb's bounds and unshare its data.
         unsafe {
-            let cut = bpf_skb_change_tail(self.skb, (eth::LEN + keep) as u32, 0) == 0;
+            let cut = bpf_skb_change_tail(self.skb, (self.link_len + keep) as u32, 0) == 0;
             let grown = cut && bpf_skb_adjust_room(self.skb, L as i32, BPF_ADJ_ROOM_MAC, 0) == 0;
             grown.then_some(())
         }

@@ -3,23 +3,22 @@
 
 use core::arch::asm;
 
-use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len};
-use aya_ebpf::programs::XdpContext;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::{checksum, eth};
 use netlab_common::packet::{Covered, Packet};
-use netlab_common::pipeline::Decision;
+use netlab_common::pipeline::{Decision, Way};
 
 /// A frame that has no skb yet.
-pub struct XdpPacket<'a> {
-    context: &'a XdpContext,
+pub struct XdpPacket {
+    context: *mut xdp_md,
 }
 
-impl<'a> XdpPacket<'a> {
+impl XdpPacket {
     /// The packet of a program's context.
     #[inline(always)]
-    pub fn new(context: &'a XdpContext) -> Self {
+    pub fn new(context: *mut xdp_md) -> Self {
         XdpPacket { context }
     }
 
@@ -31,8 +30,8 @@ impl<'a> XdpPacket<'a> {
         // SAFETY: the context outlives the program's run.
         let (data, end) = unsafe {
             (
-                (&raw const (*self.context.ctx).data).read_volatile(),
-                (&raw const (*self.context.ctx).data_end).read_volatile(),
+                (&raw const (*self.context).data).read_volatile(),
+                (&raw const (*self.context).data_end).read_volatile(),
             )
         };
         let mut start = data as usize + offset;
@@ -49,7 +48,7 @@ impl<'a> XdpPacket<'a> {
 /// What the kernel is told. An answer leaves by the interface on which the packet came.
 #[inline(always)]
 pub fn action(decision: Decision) -> u32 {
-    if decision.answered {
+    if decision.way == Way::Back {
         return xdp_action::XDP_TX;
     }
     match decision.verdict.disposition() {
@@ -58,12 +57,12 @@ pub fn action(decision: Decision) -> u32 {
     }
 }
 
-impl Packet for XdpPacket<'_> {
+impl Packet for XdpPacket {
     #[inline(always)]
     fn frame_len(&self) -> u32 {
         // All of a frame in several buffers, of which `data` to `data_end` is only the first.
         // SAFETY: the helper takes the program's own context.
-        unsafe { bpf_xdp_get_buff_len(self.context.ctx) as u32 }
+        unsafe { bpf_xdp_get_buff_len(self.context) as u32 }
     }
 
     #[inline(always)]
@@ -95,11 +94,11 @@ impl Packet for XdpPacket<'_> {
         let wanted = (eth::LEN + L + keep) as i32;
         // SAFETY: the helpers take the program's own context; pointers into the frame are read anew by `at`.
         unsafe {
-            if bpf_xdp_adjust_head(self.context.ctx, -(L as i32)) != 0 {
+            if bpf_xdp_adjust_head(self.context, -(L as i32)) != 0 {
                 return None;
             }
-            let now = bpf_xdp_get_buff_len(self.context.ctx) as i32;
-            if bpf_xdp_adjust_tail(self.context.ctx, wanted - now) != 0 {
+            let now = bpf_xdp_get_buff_len(self.context) as i32;
+            if bpf_xdp_adjust_tail(self.context, wanted - now) != 0 {
                 return None;
             }
         }

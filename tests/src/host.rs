@@ -12,7 +12,7 @@ use netlab_common::conntrack::end::Sweep;
 use netlab_common::fake::{BufPacket, FixedEnv, MemTables};
 use netlab_common::net::eth;
 use netlab_common::packet::Packet;
-use netlab_common::pipeline::{self, Decision};
+use netlab_common::pipeline::{self, Decision, Way};
 use netlab_common::tables::{Env as _, Tables};
 
 use crate::arrived::Arrived;
@@ -232,9 +232,10 @@ impl Host {
     pub fn outcome(&self, hook: Hook, frame: &[u8], on: u32) -> anyhow::Result<Outcome> {
         let before = self.counts();
         let mut packet = Arrived { frame: BufPacket(frame.to_vec()), on };
-        let Decision { verdict, answered } = self.run_on(hook, &mut packet, &self.tables);
+        let Decision { verdict, way } = self.run_on(hook, &mut packet, &self.tables);
         let counted = state::verdict_between(&before, &self.counts(), hook, frame.len())?;
         anyhow::ensure!(counted == verdict, "{} was counted as {}", verdict.name(), counted.name());
+        let answered = way == Way::Back;
         Ok(Outcome { verdict, answered, frame: packet.frame.0 })
     }
 }

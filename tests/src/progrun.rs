@@ -3,6 +3,7 @@
 //! kernel runs the programs on frames that are handed to it.
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, bail, ensure};
@@ -173,8 +174,10 @@ impl Case {
         Case { places, ..self }
     }
 
-    fn host(&self) -> Host {
+    /// The host that is compared with one of these twins.
+    fn host(&self, place: Option<Place>) -> Host {
         let host = Host::new(&self.rules);
+        host.env.impatient.set(place == Some(Place::Xdp));
         let sockets = self.sockets.iter();
         let bound = sockets.map(|(protocol, at)| (*protocol, at.ip().octets(), at.port().to_be_bytes()));
         host.env.bound.borrow_mut().extend(bound);
@@ -187,7 +190,7 @@ impl Case {
 /// # Errors
 /// At the first packet that does not come out as the case says.
 pub fn play_on_host(case: &Case) -> anyhow::Result<Vec<Verdict>> {
-    let host = case.host();
+    let host = case.host(None);
     let mut verdicts = vec![];
     for (number, step) in (1..).zip(&case.steps) {
         if let Some(outcome) = host_step(&host, step).with_context(|| place(case, number, step))? {
@@ -216,6 +219,9 @@ impl Stage {
     pub fn play(&mut self, case: &Case) -> anyhow::Result<()> {
         let player = || {
             unshare(CloneFlags::CLONE_NEWNET).context("no network of its own")?;
+            // Fragments that have waited are sent on by the interface that the kernel runs programs on.
+            let up = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
+            ensure!(up.success(), "the loopback interface does not come up");
             let _sockets = open_sockets(case)?;
             self.play_here(case)
         };
@@ -223,25 +229,24 @@ impl Stage {
     }
 
     fn play_here(&mut self, case: &Case) -> anyhow::Result<()> {
-        let host = case.host();
-        let numbers = case.places.iter().map(|place| self.begin(*place, &case.rules));
-        let numbers: Vec<usize> = numbers.collect::<Result<_, _>>()?;
-        for number in &numbers {
-            self.kernels[*number].tend(host.now())?;
+        if case.places.is_empty() {
+            return play_on_host(case).map(drop);
         }
+        case.places.iter().try_for_each(|place| self.play_at(*place, case))
+    }
+
+    fn play_at(&mut self, at: Place, case: &Case) -> anyhow::Result<()> {
+        let host = case.host(Some(at));
+        let number = self.begin(at, &case.rules)?;
+        let kernel = &mut self.kernels[number];
+        kernel.tend(host.now())?;
         for (number, step) in (1..).zip(&case.steps) {
             let outcome = host_step(&host, step).with_context(|| place(case, number, step))?;
-            for kernel in &numbers {
-                kernel_step(&mut self.kernels[*kernel], step, host.now(), outcome.as_ref())
-                    .with_context(|| place(case, number, step))?;
-            }
+            kernel_step(kernel, step, host.now(), outcome.as_ref())
+                .with_context(|| place(case, number, step))?;
         }
-        for number in numbers {
-            let kernel = &self.kernels[number];
-            if let Some(difference) = host.state().difference(&kernel.state()?) {
-                let place = kernel.place();
-                bail!("{}: on the host and in {place:?} the tables differ:\n{difference}", case.name);
-            }
+        if let Some(difference) = host.state().difference(&kernel.state()?) {
+            bail!("{}: on the host and in {at:?} the tables differ:\n{difference}", case.name);
         }
         Ok(())
     }

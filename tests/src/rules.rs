@@ -12,6 +12,9 @@ use netlab_common::abi::rule::{
 };
 use netlab_common::fake::MemTables;
 
+/// The host's address that nodes know the way to.
+const NEAR: [u8; 4] = [10, 10, 0, 1];
+
 /// An address and how many of its bits count.
 pub type Prefix = ([u8; 4], u8);
 
@@ -139,10 +142,10 @@ impl Rules {
             let key = ForwardKey { address: from.ip().octets(), port, protocol, pad: 0 };
             self.forward_ports.push((key, ForwardPort { rule, offset, pad: 0 }));
         }
-        let mut targets = [Target { address: [0; 4], port: 0, pad: 0 }; TARGETS];
+        let mut targets = [Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 }; TARGETS];
         for (target, to) in targets.iter_mut().zip(to) {
             let to = endpoint(to);
-            *target = Target { address: to.ip().octets(), port: to.port(), pad: 0 };
+            *target = Target { address: to.ip().octets(), near: NEAR, port: to.port(), pad: 0 };
         }
         let forward = Forward { targets, count: to.len() as u32, restricted: 0, turn: 0, pad: 0 };
         self.forwards.push((rule, forward));

@@ -10,6 +10,7 @@ use netlab_agent::datapath::object::{self, Sizes};
 use netlab_common::abi::config::{self, Config, SOURCE_ROWS};
 use netlab_common::abi::event::EVENTS;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
+use netlab_common::abi::fragment::{FRAGMENTS, Fragment, FragmentKey, WAITING, Waiting};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
@@ -25,6 +26,7 @@ const SIZES: Sizes = Sizes {
     zones: 7,
     interfaces: 6,
     rules: 9,
+    uplink_header: 14,
 };
 
 /// A prefix's length stands before its address in the key of a trie.
@@ -53,11 +55,12 @@ macro_rules! is {
     };
 }
 
-fn expected() -> [Expected; 18] {
+fn expected() -> [Expected; 20] {
     let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
     let index = size_of::<u32>();
     let (tuple, reference) = (size_of::<Tuple<4>>(), size_of::<FlowRef>());
     let (forward_key, forward_port) = (size_of::<ForwardKey<4>>(), size_of::<ForwardPort>());
+    let (datagram, noted) = (size_of::<FragmentKey<4>>(), size_of::<Fragment>());
     let cells = SOURCE_ROWS * config::source_cells(SIZES.flows);
     [
         row(names::FLOWS, is!(Array), index, size_of::<Flow<4>>(), SIZES.flows),
@@ -69,6 +72,8 @@ fn expected() -> [Expected; 18] {
         row(names::SOURCES, is!(Array), index, size_of::<u32>(), cells),
         row(names::CONTACTS, is!(LruHashMap), tuple, reference, SIZES.contacts),
         row(names::PULSE, is!(Array), index, size_of::<Pulse>(), 1),
+        row(names::FRAGMENTS, is!(LruHashMap), datagram, noted, FRAGMENTS),
+        row(names::WAITING, is!(Array), index, size_of::<Waiting<4>>(), WAITING),
         row(names::FORWARD_PORTS, is!(HashMap), forward_key, forward_port, SIZES.forward_ports),
         row(names::FORWARDS, is!(Array), index, size_of::<Forward<4>>(), SIZES.rules),
         row(names::ALLOW, is!(LpmTrie), ALLOWED, size_of::<u32>(), SIZES.allow),
@@ -83,7 +88,7 @@ fn expected() -> [Expected; 18] {
 
 /// Maps that are no other program's business, and not pinned: what a packet lays aside, and what programs tell
 /// of it.
-const OWN: [&str; 2] = ["NL_DRAFT", "AYA_LOGS"];
+const OWN: [&str; 4] = ["NL_DRAFT", "NL_HEADERS", "NL_SCRATCH", "AYA_LOGS"];
 
 #[test]
 fn every_map_has_the_type_and_the_sizes_that_both_sides_use() {

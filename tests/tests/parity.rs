@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use netlab_common::abi::verdict::Verdict;
 use netlab_tests::cases::{
-    self, forward, guard, host, lifetime, limits, mapping, masquerade, random, targets, tcp, wire,
+    self, forward, guard, hairpin, host, lifetime, limits, mapping, masquerade, random, targets, tcp, wire,
 };
 use netlab_tests::need::need_root;
 use netlab_tests::progrun::{Case, Stage, play_on_host};
@@ -47,6 +47,11 @@ fn host_tc_and_xdp_agree_on_targets_ranges_and_allow_lists() {
 #[test]
 fn host_tc_and_xdp_agree_on_the_hosts_own_flows() {
     agree_on(&host::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_what_comes_back_behind_the_nat() {
+    agree_on(&hairpin::cases());
 }
 
 #[test]
@@ -95,6 +100,7 @@ fn the_random_packets_come_to_most_verdicts() {
         Verdict::TableFull,
         Verdict::FlowEnding,
         Verdict::RewriteFailed,
+        Verdict::Tagged,
     ];
     let missing: Vec<_> = Verdict::ALL
         .iter()
@@ -104,7 +110,7 @@ fn the_random_packets_come_to_most_verdicts() {
 }
 
 #[test]
-fn the_table_provokes_every_verdict_but_one() {
+fn the_table_provokes_every_verdict_but_two() {
     let mut provoked = BTreeSet::new();
     for case in cases::table() {
         match play_on_host(&case) {
@@ -115,6 +121,8 @@ fn the_table_provokes_every_verdict_but_one() {
     // The kernel refuses a rewrite only where it is out of memory, and a frame in a vector never does. The
     // scenarios provoke it with a packet that cannot be written to.
     provoked.insert(Verdict::RewriteFailed);
+    // A tag stands beside a frame's bytes, and the kernel takes none for a program's run by hand.
+    provoked.insert(Verdict::Tagged);
     let missing: Vec<_> = Verdict::ALL.iter().filter(|verdict| !provoked.contains(verdict)).collect();
     assert!(missing.is_empty(), "no case provokes {missing:?}");
 }

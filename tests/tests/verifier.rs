@@ -17,6 +17,7 @@ const SIZES: Sizes = Sizes {
     zones: 8,
     interfaces: 8,
     rules: 8,
+    uplink_header: 14,
 };
 
 /// Instructions by program, under whatever heading.

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
+use netlab_common::net::eth;
 
 use crate::datapath::maps::Maps;
 use crate::datapath::rules::RuleMaps;
@@ -25,16 +26,7 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     let Some(uplink) = &built.uplink else { return Ok(()) };
     let host = built.namespace(Place::Host);
     let (known, links) = look(lab, host, &uplink.name).await?;
-    if links.get(&uplink.name).is_some_and(|link| !link.ethernet) {
-        return Err(Failure::new(
-            Kind::Usage,
-            format!(
-                "uplink {} is not an Ethernet interface, the only kind that netlab's NAT reads",
-                uplink.name
-            ),
-        )
-        .hint("name an Ethernet interface as `uplink` in `[host]`"));
-    }
+    let header_len = header_len(&links, &uplink.name)?;
     let follows = |masquerade: &lab::Masquerade| masquerade.to.is_none();
     if known.uplink_addresses.is_empty() && lab.masquerades.iter().any(follows) {
         return Err(Failure::new(
@@ -45,8 +37,22 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     }
     let rules = nat::rules(lab, &known);
     let interfaces = nat::interfaces(lab, &uplink.name);
-    host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, &rules))??;
+    host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, header_len, &rules))??;
     note_programs(dir)
+}
+
+/// Bytes of the uplink's link header. An uplink that is not there at the moment is taken for what most are.
+fn header_len(links: &BTreeMap<String, Link>, uplink: &str) -> Result<u32> {
+    let Some(link) = links.get(uplink) else { return Ok(eth::LEN as u32) };
+    link.header_len.ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!(
+                "uplink {uplink} is of a kind that netlab's NAT cannot read: neither Ethernet nor plain IP"
+            ),
+        )
+        .hint("name an Ethernet interface, or a tun one, as `uplink` in `[host]`")
+    })
 }
 
 /// The host's side as it is now, with its interfaces by name.
@@ -60,7 +66,7 @@ async fn look(lab: &Lab, host: &Namespace, uplink: &str) -> Result<(HostAddresse
     let uplink_index = links.get(uplink).map(|link| link.index);
     for found in netlink.addresses().await? {
         let IpNet::V4(net) = found.address else { continue };
-        all.push(net.addr());
+        all.push(net);
         first.entry(found.index).or_insert(net.addr());
         if Some(found.index) == uplink_index {
             of_uplink.push(net);
@@ -102,7 +108,9 @@ pub async fn follow(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<Changes> {
     }
     let pools: Vec<_> = lab.masquerades.iter().filter_map(|masquerade| masquerade.to).collect();
     let is_ours = |address: Ipv4Addr| {
-        known.all.contains(&address) || pools.iter().any(|(first, last)| (first..=last).contains(&&address))
+        address.is_loopback()
+            || known.all.iter().any(|net| net.addr() == address)
+            || pools.iter().any(|(first, last)| (first..=last).contains(&&address))
     };
     let maps = Maps::open(&lab.name)?;
     let unreachable = conntrack::retire_unreachable(&maps, is_ours)?;
@@ -142,6 +150,7 @@ pub async fn upgrade(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<()> {
     let (_, links) = look(lab, &host, uplink).await?;
     let there: Vec<Interface> =
         nat::interfaces(lab, uplink).into_iter().filter(|one| links.contains_key(&one.name)).collect();
-    host.enter(|| datapath::upgrade(&lab.name, &there))??;
+    let header_len = header_len(&links, uplink)?;
+    host.enter(|| datapath::upgrade(&lab.name, &there, header_len))??;
     note_programs(dir)
 }

@@ -5,10 +5,11 @@ use netlab_common::abi::event::Event;
 use super::running::{Running, find};
 use super::{Format, nat as nat_programs, print, runtime};
 use crate::datapath::{self, maps::Maps};
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::netlink::Netlink;
 use crate::output::status::{self, DatapathHealth, Health};
 use crate::topology::journal::Journal;
-use crate::topology::{self, LabDir};
+use crate::topology::{self, LabDir, sysctl};
 use crate::{agent, conntrack, nat};
 
 /// Shows the lab of this name or the only one; of several, which there are.
@@ -42,12 +43,48 @@ pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
         },
     };
     let drifted = !drift.is_empty();
-    let health = Health { agent: agent::find(&running.dir), datapath, drift };
+    let aside = aside(&running)?;
+    let health = Health { agent: agent::find(&running.dir), datapath, drift, aside };
     print(&match format {
         Format::Table => status::table(&running.lab, &health),
         Format::Json => status::json(&running.lab, &health),
     })?;
     Ok(if drifted { DRIFT } else { 0 })
+}
+
+/// What netlab leaves alone, or cannot do as the host is set up now.
+fn aside(running: &Running) -> Result<Vec<String>> {
+    let Running { lab, dir } = running;
+    let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) else { return Ok(Vec::new()) };
+    let host = topology::open(dir, lab.host.namespace.as_deref())?;
+    let (links, ways) = runtime()?.block_on(async {
+        let netlink = host.enter(Netlink::open)??;
+        let links = netlink.links().await?;
+        Ok::<_, Failure>((links, netlink.ways_out().await?))
+    })?;
+    let mut aside: Vec<String> = links
+        .iter()
+        .filter(|link| ways.contains(&link.index) && link.name != uplink.name)
+        .map(|link| {
+            format!(
+                "{} leads out too, and what is routed there leaves as it is: {} is the uplink",
+                link.name, uplink.name
+            )
+        })
+        .collect();
+    let read = |key: &str| host.enter(|| sysctl::read(key)).ok().and_then(std::result::Result::ok);
+    if read("net.ipv4.ip_forward").as_deref() == Some("0") {
+        aside.push(
+            "the host does not forward (net.ipv4.ip_forward = 0), so nodes reach only the host".to_owned(),
+        );
+    }
+    if read("net.ipv4.conf.all.rp_filter").as_deref() == Some("1") {
+        aside.push(
+            "net.ipv4.conf.all.rp_filter = 1 keeps the host and a forward's own target from using forwards; 2 does not"
+                .to_owned(),
+        );
+    }
+    Ok(aside)
 }
 
 /// Exit code of a lab that is not what it was when it came up.

@@ -3,7 +3,7 @@
 //! A tcx link is pinned, and can be seen and replaced. But the kernel waits for an RCU grace period at each,
 //! under the lock for all of networking: some 16 ms, and 8 s for a lab of 250 nodes. So the many ports of a
 //! large lab get classic filters instead, which the kernel takes at once and which go with the port. The uplink,
-//! which may be somebody else's interface, always gets links.
+//! which may be somebody else's interface, always gets links, and so does the loopback interface.
 //!
 //! An interface's name is looked up in the network namespace of the calling thread.
 
@@ -24,10 +24,10 @@ const PRIORITY: u16 = 110;
 
 /// Those of a lab's interfaces that are attached by pinned links.
 pub fn by_link(interfaces: &[Interface]) -> impl Iterator<Item = &Interface> {
-    interfaces.iter().filter(|one| one.role == Role::Uplink || interfaces.len() <= FEW)
+    interfaces.iter().filter(|one| one.role != Role::Port || interfaces.len() <= FEW)
 }
 
-/// Attaches the lab's pinned programs to each interface: two to each. Where a program is attached already, it
+/// Attaches the lab's pinned programs to each interface: those of its role. Where a program is attached already, it
 /// is replaced in one step, so that no packet passes without one.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub fn attach(lab: &str, interfaces: &[Interface]) -> Result<()> {
     }
     let linked: Vec<&Interface> = by_link(interfaces).collect();
     for interface in interfaces {
-        for hook in interface.role.hooks() {
+        for &hook in interface.role.hooks() {
             let program = &mut opened[hook as usize];
             if linked.contains(&interface) {
                 attach_link(program, lab, interface, hook)?;
@@ -54,7 +54,8 @@ pub fn attach(lab: &str, interfaces: &[Interface]) -> Result<()> {
 
 /// The places where a program should be attached by a link and none of the lab's is, each with the hook.
 pub fn missing(lab: &str, interfaces: &[Interface]) -> Vec<(String, Hook)> {
-    let all = by_link(interfaces).flat_map(|one| one.role.hooks().map(|hook| (one.name.clone(), hook)));
+    let all =
+        by_link(interfaces).flat_map(|one| one.role.hooks().iter().map(|&hook| (one.name.clone(), hook)));
     all.filter(|(name, hook)| !is_attached(lab, name, *hook)).collect()
 }
 

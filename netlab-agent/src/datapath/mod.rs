@@ -164,14 +164,17 @@ pub enum Role {
     Port,
     /// Towards the world.
     Uplink,
+    /// The host's way to itself.
+    Loopback,
 }
 
 impl Role {
     /// The hooks of such an interface.
-    pub fn hooks(self) -> [Hook; 2] {
+    pub fn hooks(self) -> &'static [Hook] {
         match self {
-            Role::Port => [Hook::PortIn, Hook::PortOut],
-            Role::Uplink => [Hook::UplinkIn, Hook::UplinkOut],
+            Role::Port => &[Hook::PortIn, Hook::PortOut],
+            Role::Uplink => &[Hook::UplinkIn, Hook::UplinkOut],
+            Role::Loopback => &[Hook::LocalOut],
         }
     }
 }
@@ -190,9 +193,15 @@ pub struct Interface {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn install(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Result<()> {
+pub fn install(
+    lab: &str,
+    interfaces: &[Interface],
+    flows: u32,
+    uplink_header: u32,
+    rules: &Rules,
+) -> Result<()> {
     bpffs::prepare(lab)?;
-    let done = build(lab, interfaces, flows, rules);
+    let done = build(lab, interfaces, flows, uplink_header, rules);
     if done.is_err() {
         // The first error is the one to report.
         let _ = bpffs::remove(lab);
@@ -203,7 +212,7 @@ pub fn install(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -
 /// Rules that there is room for beside a lab's own.
 const RULE_ROOM: u32 = 1024;
 
-fn build(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Result<()> {
+fn build(lab: &str, interfaces: &[Interface], flows: u32, uplink_header: u32, rules: &Rules) -> Result<()> {
     let filtered =
         |(_, target): &(_, MasqueradeTarget<4>)| target.filtering == Filtering::AddressDependent as u8;
     let sizes = object::Sizes {
@@ -216,6 +225,7 @@ fn build(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Resu
         zones: rules.zones.len() as u32 + RULE_ROOM,
         interfaces: rules.interfaces.len() as u32 + 64,
         rules: rules.numbers() + RULE_ROOM,
+        uplink_header,
     };
     let mut object = object::load(&sizes)?;
     maps::begin(&mut object, flows)?;
@@ -230,7 +240,7 @@ fn build(lab: &str, interfaces: &[Interface], flows: u32, rules: &Rules) -> Resu
 ///
 /// # Errors
 /// See [`Error`]; the lab then runs on, with the programs that it had or with some of the new ones.
-pub fn upgrade(lab: &str, interfaces: &[Interface]) -> Result<()> {
+pub fn upgrade(lab: &str, interfaces: &[Interface], uplink_header: u32) -> Result<()> {
     bpffs::look(lab)?;
     // Sizes of maps that are there already count for nothing.
     let sizes = object::Sizes {
@@ -242,6 +252,7 @@ pub fn upgrade(lab: &str, interfaces: &[Interface]) -> Result<()> {
         zones: 1,
         interfaces: 1,
         rules: 1,
+        uplink_header,
     };
     let mut object = object::load_onto(&bpffs::folder(lab), &sizes)?;
     programs::install(&mut object, lab)?;

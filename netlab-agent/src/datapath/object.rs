@@ -27,6 +27,8 @@ pub struct Sizes {
     pub interfaces: u32,
     /// Rules.
     pub rules: u32,
+    /// Bytes of the uplink's link header: Ethernet's, or none. No size of a map, but it is fixed with them.
+    pub uplink_header: u32,
 }
 
 /// Creates the maps, and has the programs ready for the verifier.
@@ -60,7 +62,7 @@ pub fn is_verbose() -> bool {
 /// What the programs' messages go through, and its size in bytes while there are none: a page.
 const MESSAGES: (&str, u32) = ("AYA_LOGS", 4096);
 
-fn loader(sizes: &Sizes) -> EbpfLoader<'static> {
+fn loader(sizes: &Sizes) -> EbpfLoader<'_> {
     let mut loader = EbpfLoader::new();
     static SILENT: u8 = 0;
     static DEBUG: u8 = log::Level::Debug as u8;
@@ -70,6 +72,7 @@ fn loader(sizes: &Sizes) -> EbpfLoader<'static> {
         loader.override_global(aya_log::LEVEL, &SILENT, true).map_max_entries(MESSAGES.0, MESSAGES.1);
     }
     loader
+        .override_global(names::UPLINK_HEADER, &sizes.uplink_header, true)
         .map_max_entries(names::FLOWS, sizes.flows)
         .map_max_entries(names::KEYS, sizes.flows * 2)
         .map_max_entries(names::FREE_SLOTS, sizes.flows)

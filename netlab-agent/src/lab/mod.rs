@@ -213,8 +213,10 @@ pub struct Timeouts {
     pub udp: u32,
     /// UDP without an answer yet.
     pub udp_unreplied: u32,
-    /// ICMP echo.
+    /// ICMP queries.
     pub icmp: u32,
+    /// Protocols without ports, and SCTP.
+    pub other: u32,
 }
 
 impl Default for Timeouts {
@@ -228,6 +230,7 @@ impl Default for Timeouts {
             udp: 300,
             udp_unreplied: 120,
             icmp: 60,
+            other: 600,
         }
     }
 }

@@ -110,6 +110,7 @@ pub const TIMEOUTS: Shape = Shape {
         ("udp", "udp = 300"),
         ("udp_unreplied", "udp_unreplied = 120"),
         ("icmp", "icmp = 60"),
+        ("other", "other = 600"),
     ],
 };
 

@@ -8,6 +8,8 @@ use rtnetlink::packet_route::link::{
     LinkLayerType, LinkMessage,
 };
 
+use netlab_common::net::eth;
+
 use super::{Netlink, NetlinkError};
 
 /// One end of a veth pair that is to be made.
@@ -62,8 +64,8 @@ pub struct Link {
     pub group: u32,
     /// Index of the bridge it is a port of.
     pub master: Option<u32>,
-    /// Whether its frames begin with an Ethernet header.
-    pub ethernet: bool,
+    /// Bytes of its frames' link header: Ethernet's, or none; `None` for kinds that netlab does not read.
+    pub header_len: Option<u32>,
     /// Whether it is administratively up.
     pub up: bool,
 }
@@ -172,7 +174,11 @@ fn set_up(message: &mut LinkMessage, up: bool) {
 fn link(message: LinkMessage) -> Link {
     let mut link = Link {
         index: message.header.index,
-        ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+        header_len: match message.header.link_layer_type {
+            LinkLayerType::Ether => Some(eth::LEN as u32),
+            LinkLayerType::None | LinkLayerType::Rawip | LinkLayerType::Tunnel => Some(0),
+            _ => None,
+        },
         name: String::new(),
         alias: None,
         group: 0,

@@ -1,12 +1,13 @@
 //! Verbs on routes of the main table: add, delete, list, and find the default route's interface.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::address::family;
 use super::{Netlink, NetlinkError};
@@ -58,6 +59,26 @@ impl Netlink {
         })
         .await?;
         Ok(routes)
+    }
+
+    /// Indexes of the interfaces with an IPv4 default route in any table: the ways out, also those that only policy
+    /// rules lead to.
+    pub async fn ways_out(&self) -> Result<BTreeSet<u32>, NetlinkError> {
+        let mut ways = BTreeSet::new();
+        self.dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()), |answer| {
+            if let RouteNetlinkMessage::NewRoute(message) = answer
+                && message.header.destination_prefix_length == 0
+                && message.header.address_family == AddressFamily::Inet
+                && message.header.kind == RouteType::Unicast
+            {
+                ways.extend(message.attributes.iter().filter_map(|attribute| match attribute {
+                    RouteAttribute::Oif(index) => Some(*index),
+                    _ => None,
+                }));
+            }
+        })
+        .await?;
+        Ok(ways)
     }
 
     /// Index of the interface with the preferred IPv4 default route.

@@ -13,6 +13,8 @@ pub struct Health {
     pub datapath: Option<DatapathHealth>,
     /// What is not there any more, a sentence each.
     pub drift: Vec<String>,
+    /// What netlab leaves alone or cannot do as the host is set up, a sentence each.
+    pub aside: Vec<String>,
 }
 
 /// The flow table's use.
@@ -89,6 +91,9 @@ pub fn table(lab: &Lab, health: &Health) -> String {
         None if lab.host.uplink.is_none() => text.push_str("datapath: none, the lab has no uplink\n"),
         None => text.push_str("datapath: gone\n"),
     }
+    for sentence in &health.aside {
+        text.push_str(&format!("aside: {sentence}\n"));
+    }
     for sentence in &health.drift {
         text.push_str(&format!("drift: {sentence}\n"));
     }
@@ -153,6 +158,7 @@ pub fn json(lab: &Lab, health: &Health) -> String {
         "cables": cables,
         "agent": health.agent,
         "datapath": datapath,
+        "aside": health.aside,
         "drift": health.drift,
     });
     document("status", &lab.name, fields)

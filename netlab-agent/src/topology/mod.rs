@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::lab::{Cable, End, Lab, Mac, Place, Route};
+use crate::lab::{Cable, End, Lab, Mac, Place, Route, Uplink};
 
 pub use apply::{Built, Port, apply, open, reopen};
 pub use error::BuildError;
@@ -216,6 +216,9 @@ fn stack_steps(lab: &Lab, place: Place, steps: &mut Vec<Step>) {
                 let keys = ["net.ipv4.conf.all.send_redirects", "net.ipv4.conf.default.send_redirects"];
                 steps.extend(keys.map(|key| sysctl((key, "0"))));
             }
+            if let Some(uplink) = &lab.host.uplink {
+                steps.extend(own_addresses(lab, uplink).iter().map(|key| sysctl((key, "1"))));
+            }
             steps.extend(pairs(&lab.host.sysctls));
             add_routes(&lab.host.routes, steps);
         }
@@ -231,6 +234,24 @@ fn stack_steps(lab: &Lab, place: Place, steps: &mut Vec<Step>) {
             add_routes(&node.routes, steps);
         }
     }
+}
+
+/// What lets the host's stack take translated packets that come from one of its own addresses: those of a node that
+/// uses a forward to itself, and on the loopback interface those of the host's own processes that use one. There it
+/// also takes loopback addresses from outside, as the answers to them come. No node can make use of it: the ports'
+/// programs drop what claims to be the host's.
+fn own_addresses(lab: &Lab, uplink: &Uplink) -> Vec<String> {
+    let is_uplink = |name: &str| matches!(uplink, Uplink::Named(uplink) if uplink == name);
+    let bridges = lab.bridges.iter().map(|bridge| &bridge.name);
+    let ends =
+        lab.cables.iter().filter(|cable| cable.bridge.is_none()).flat_map(|cable| [&cable.near, &cable.far]);
+    let ends = ends.filter(|end| end.place == Place::Host).map(|end| &end.name);
+    let accepting = bridges.chain(ends).filter(|name| !is_uplink(name));
+    let mut keys =
+        vec!["net.ipv4.conf.lo.accept_local".to_owned(), "net.ipv4.conf.lo.route_localnet".to_owned()];
+    // A dot that belongs to a name is written as a slash.
+    keys.extend(accepting.map(|name| format!("net.ipv4.conf.{}.accept_local", name.replace('.', "/"))));
+    keys
 }
 
 /// Whether the only links of a place on this address's network are down.

@@ -20,10 +20,12 @@ pub enum Timeout {
     UdpUnreplied = 5,
     /// ICMP queries.
     Icmp = 6,
+    /// Protocols without ports, and SCTP.
+    Other = 7,
 }
 
 /// How many timeouts there are.
-pub const TIMEOUTS: usize = 7;
+pub const TIMEOUTS: usize = 8;
 
 /// Seconds that a flow may be idle unless the lab says otherwise, in the order of [`Timeout`].
 ///
@@ -31,8 +33,8 @@ pub const TIMEOUTS: usize = 7;
 /// as netfilter has it; no byte can be under way any longer than that, and a SYN on the same tuple begins the
 /// flow anew at once. Reset: 1 min, so that a connection that lives on after all has the time to say so. UDP:
 /// 5 min as RFC 4787 REQ-5 recommends, and 2 min, the least that it allows, without an answer. ICMP queries:
-/// 1 min, the least that RFC 5508 REQ-2 allows.
-pub const DEFAULT_SECONDS: [u32; TIMEOUTS] = [7_440, 240, 120, 60, 300, 120, 60];
+/// 1 min, the least that RFC 5508 REQ-2 allows. Others: 10 min, as netfilter has it.
+pub const DEFAULT_SECONDS: [u32; TIMEOUTS] = [7_440, 240, 120, 60, 300, 120, 60, 600];
 
 /// Seconds that a flow keeps its port when it is over, unless the lab says otherwise.
 pub const DEFAULT_QUARANTINE: u32 = 2;
@@ -68,7 +70,7 @@ pub struct Config {
     pub clock_offset: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 56, "the settings are 56 bytes");
+const _: () = assert!(size_of::<Config>() == 60, "the settings are 60 bytes");
 
 impl Config {
     /// No settings: what a map would say that has no entry, which an array always has.

@@ -45,6 +45,12 @@ events! {
     AnswerHeld = 7, "answer_held";
     /// No port was free for any remote in the bitmap, so all ports were tried for this one.
     PortScan = 8, "port_scan";
+    /// A fragment that waited went on, because the first one of its datagram had come.
+    FragmentReleased = 9, "fragment_released";
+    /// A fragment that waited was given up: the first one of its datagram did not come in time.
+    FragmentLost = 10, "fragment_lost";
+    /// A fragment came before the first one of its datagram, and there was no place for it to wait.
+    FragmentUnkept = 11, "fragment_unkept";
 }
 
 /// Length of the event counters.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod event;
 pub mod flow;
+pub mod fragment;
 pub mod hook;
 pub mod names;
 #[expect(unsafe_code, reason = "plain-old-data marks are unsafe traits; this is their one home")]
@@ -17,4 +18,4 @@ pub mod rule;
 pub mod verdict;
 
 /// Rises with any change of layout or meaning in this module; maps of another version are refused.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

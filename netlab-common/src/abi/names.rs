@@ -18,6 +18,10 @@ pub const SOURCES: &str = "NL_SOURCES";
 pub const CONTACTS: &str = "NL_CONTACTS";
 /// When the agent last swept, and when a refusal was last answered.
 pub const PULSE: &str = "NL_PULSE";
+/// LRU hash from what the fragments of a datagram have in common to its ports.
+pub const FRAGMENTS: &str = "NL_FRAGMENTS";
+/// Array of places in which fragments wait for the first one of their datagram.
+pub const WAITING: &str = "NL_WAITING";
 /// Hash from address, port and protocol to a forward.
 pub const FORWARD_PORTS: &str = "NL_FORWARD_PORT";
 /// Array of forwards, by rule.
@@ -38,7 +42,7 @@ pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
 pub const EVENTS: &str = "NL_EVENTS";
 
 /// All maps.
-pub const MAPS: [&str; 18] = [
+pub const MAPS: [&str; 20] = [
     FLOWS,
     KEYS,
     FREE_SLOTS,
@@ -48,6 +52,8 @@ pub const MAPS: [&str; 18] = [
     SOURCES,
     CONTACTS,
     PULSE,
+    FRAGMENTS,
+    WAITING,
     FORWARD_PORTS,
     FORWARDS,
     ALLOW,
@@ -59,10 +65,14 @@ pub const MAPS: [&str; 18] = [
     EVENTS,
 ];
 
-/// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
-pub const TC_PROGRAMS: [&str; 4] = ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up_in", "nl_tc_up_out"];
+/// The constant that says how long the uplink's link header is.
+pub const UPLINK_HEADER: &str = "NL_UPLINK_HEADER";
 
-/// The XDP programs, in the same order.
+/// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
+pub const TC_PROGRAMS: [&str; 5] =
+    ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up_in", "nl_tc_up_out", "nl_tc_local_out"];
+
+/// The XDP programs, in the same order, but for the loopback interface, which has none.
 pub const XDP_PROGRAMS: [&str; 4] = ["nl_xdp_port_in", "nl_xdp_port_out", "nl_xdp_up_in", "nl_xdp_up_out"];
 
 /// The program that takes away flows whose time is up. It is attached nowhere: the agent runs it.

@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::config::{Config, TIMEOUTS};
 use super::flow::{Counters, Flow, FlowRef, Head, Tuple};
+use super::fragment::{Fragment, FragmentKey, WAITING_LEN, Waiting};
 use super::port::{Pulse, Shard, WORDS};
 use super::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, TARGETS, Target,
@@ -38,9 +39,12 @@ plain_data! {
     Config = 4 * TIMEOUTS, 7 * 4;
     Shard = 8 * WORDS, 4, 4;
     Pulse = 4, 4;
+    FragmentKey<4> = 4, 4, 2, 1, 1;
+    Fragment = 2, 2, 4;
+    Waiting<4> = 4, 4, 12, 4, 4, 4, WAITING_LEN;
     ForwardKey<4> = 4, 2, 1, 1;
     ForwardPort = 4, 2, 2;
-    Target<4> = 4, 2, 2;
+    Target<4> = 4, 4, 2, 2;
     Forward<4> = TARGETS * size_of::<Target<4>>(), 4, 4, 4, 4;
     AllowKey<4> = 4, 4;
     MasqueradeTarget<4> = 4, 4, 2, 2, 4, 4;

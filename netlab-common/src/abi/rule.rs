@@ -51,7 +51,7 @@ pub struct Forward<const N: usize> {
     pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Forward<4>>() == 144, "a v4 forward is 144 bytes");
+const _: () = assert!(size_of::<Forward<4>>() == 208, "a v4 forward is 208 bytes");
 
 /// A node's end of a forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +59,16 @@ const _: () = assert!(size_of::<Forward<4>>() == 144, "a v4 forward is 144 bytes
 pub struct Target<const N: usize> {
     /// The node's address, network order.
     pub address: [u8; N],
+    /// The host's address that the node knows the way to, network order: what the host's own packets come from that
+    /// had a loopback address. Zeros if there is none.
+    pub near: [u8; N],
     /// The node's port for the range's first one, in the machine's order.
     pub port: u16,
     /// Always zero.
     pub pad: u16,
 }
 
-const _: () = assert!(size_of::<Target<4>>() == 8, "a v4 target is 8 bytes");
+const _: () = assert!(size_of::<Target<4>>() == 12, "a v4 target is 12 bytes");
 
 /// What an allow list is looked up by, in a longest-prefix trie: a rule, all of whose bits count, and a
 /// source.

@@ -93,9 +93,9 @@ verdicts! {
     SpoofedSource = 10, "spoofed_source", Dropped;
     /// Is a TCP segment in mid-connection for which there is no flow to masquerade it by.
     NotSyn = 11, "not_syn", Dropped;
-    /// Is an IP fragment from a node; fragments are not translated yet.
+    /// Is a later fragment from a node, and the first one of its datagram did not come or did not get through.
     Fragment = 12, "fragment", Dropped;
-    /// Is from a node and of a protocol that is not translated yet.
+    /// Is from a node and of a kind that is not translated, such as an ICMP redirect, or DCCP.
     Unsupported = 13, "unsupported", Dropped;
     /// Has a broken IPv4 header on the uplink.
     Malformed = 14, "malformed", Dropped;
@@ -113,6 +113,20 @@ verdicts! {
     NotAllowed = 20, "not_allowed", Dropped;
     /// Comes to a mapped endpoint from somebody whom its filtering keeps out.
     Filtered = 21, "filtered", Dropped;
+    /// Is an ICMP error about a known flow, and was translated with what it quotes.
+    Related = 22, "related", Forwarded;
+    /// Is an ICMP error that is about no known flow.
+    Unrelated = 23, "unrelated", Dropped;
+    /// Is a fragment that waits for the first one of its datagram; it comes to the hook again after that one.
+    FragmentWaits = 24, "fragment_waits", Dropped;
+    /// Is of a protocol without ports to choose, and another flow has the external address to this remote.
+    AddressConflict = 25, "address_conflict", Dropped;
+    /// Is from a node and to a multicast or broadcast address beyond the uplink.
+    NotUnicast = 26, "not_unicast", Dropped;
+    /// Crosses the uplink with an IP option that says by which way.
+    SourceRoute = 27, "source_route", Dropped;
+    /// Is of a VLAN, and so not of the network that the interface itself is in.
+    Tagged = 28, "tagged", Passed;
 }
 
 /// Counters a hook has: one for received packets, then one a verdict.

@@ -81,11 +81,17 @@ pub enum Keep {
     IfFree,
     /// It is used where no flow has it, even if a socket of the host's does: that is whose flow it is.
     Own,
+    /// It is used where no flow has it, and there is no other that would do.
+    Alone,
 }
 
 impl Ports {
     /// The wanted port and no other.
     pub const FIXED: Ports = Ports { first: 1, last: 0, keep: Keep::Own, avoid_sockets: false };
+
+    /// What has no port, or none that could be another: the external address itself is the flow's towards its
+    /// remote.
+    pub const ALONE: Ports = Ports { first: 1, last: 0, keep: Keep::Alone, avoid_sockets: false };
 
     #[inline(always)]
     fn is_range(&self) -> bool {
@@ -112,11 +118,13 @@ pub enum Refusal {
     Ending = 2,
     /// Every reply tuple that would do is taken.
     NoPort = 3,
+    /// The one reply tuple that would do is another flow's.
+    Conflict = 4,
 }
 
 /// Finds a slot for the flow that was laid aside, by making room if there is none; false when its source holds
-/// as many flows as one may. A function of its own: see [`pipeline`](crate::pipeline).
-#[inline(never)]
+/// as many flows as one may.
+#[inline(always)]
 pub fn reserve<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E) -> bool {
     let Some(new) = tables.draft() else { return false };
     let new: &NewFlow<N> = &new;
@@ -136,27 +144,31 @@ pub fn reserve<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E) -> 
     true
 }
 
-/// Makes the flow that was laid aside, or finds that another CPU has made it in this very moment.
-///
-/// # Errors
-/// See [`Refusal`]; nothing is left behind then.
-#[inline(always)]
-pub fn create<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E) -> Result<Made, Refusal> {
-    match tables.forget(create_packed(tables, env)) {
-        FRESH => Ok(Made::Fresh),
-        JOINED => Ok(Made::Joined),
-        1 => Err(Refusal::Full),
-        2 => Err(Refusal::Ending),
-        _ => Err(Refusal::NoPort),
-    }
-}
-
 const FRESH: u32 = 0x100;
 const JOINED: u32 = 0x101;
 
-/// As [`create`]. A function of its own: see [`pipeline`](crate::pipeline).
-#[inline(never)]
-fn create_packed<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E) -> u32 {
+impl Made {
+    /// What [`create`] says by its number.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; nothing is left behind then.
+    #[inline(always)]
+    pub fn unpack(number: u32) -> Result<Made, Refusal> {
+        match number {
+            FRESH => Ok(Made::Fresh),
+            JOINED => Ok(Made::Joined),
+            1 => Err(Refusal::Full),
+            2 => Err(Refusal::Ending),
+            4 => Err(Refusal::Conflict),
+            _ => Err(Refusal::NoPort),
+        }
+    }
+}
+
+/// Makes the flow that was laid aside, or finds that another CPU has made it in this very moment. The number is
+/// for [`Made::unpack`].
+#[inline(always)]
+pub fn create<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E) -> u32 {
     let Some(new) = tables.draft() else { return Refusal::Ending as u32 };
     let new: &NewFlow<N> = &new;
     let refusal = tables.forget(match make(tables, env, new, tables.place()) {
@@ -206,6 +218,7 @@ fn make<const N: usize, T: Tables<N>, E: Env<N>>(
         return Err(match claim {
             Claim::Full => Refusal::Full,
             _ if new.ports.is_range() => Refusal::NoPort,
+            _ if matches!(new.ports.keep, Keep::Alone) => Refusal::Conflict,
             _ => Refusal::Ending,
         });
     }
@@ -241,7 +254,7 @@ fn claim_reply<const N: usize, T: Tables<N>, E: Env<N>>(
     let shard = port_shard(tables, &new.reply);
     let allowed = match ports.keep {
         Keep::Never => false,
-        Keep::Own => true,
+        Keep::Own | Keep::Alone => true,
         Keep::IfFree => !(ports.avoid_sockets && env.host_has_socket(&new.reply)),
     };
     if allowed {

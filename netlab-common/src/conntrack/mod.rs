@@ -37,6 +37,14 @@ impl<const N: usize> Entry<N> {
         self.status.hook(self.direction) == hook as u32
     }
 
+    /// Whether the host itself opened the flow by one of its own addresses. Both directions then go by the loopback
+    /// interface.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_the_hosts_way(&self) -> bool {
+        self.status.original_hook == Hook::LocalOut as u8
+    }
+
     /// The tuple the packet bears once it is translated: the inverse of how the other side's arrive.
     #[inline(always)]
     #[must_use]

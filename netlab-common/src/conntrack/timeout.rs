@@ -20,13 +20,14 @@ pub const fn of(number: u8, bits: u32) -> Timeout {
                 Timeout::TcpTransitory
             }
         }
-        protocol::UDP => {
+        protocol::UDP | protocol::UDPLITE => {
             if bits & state::REPLIED != 0 {
                 Timeout::Udp
             } else {
                 Timeout::UdpUnreplied
             }
         }
-        _ => Timeout::Icmp,
+        protocol::ICMP => Timeout::Icmp,
+        _ => Timeout::Other,
     }
 }

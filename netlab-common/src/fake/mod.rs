@@ -10,15 +10,18 @@ use std::vec::Vec;
 use crate::abi::config::{Config, SOURCE_ROWS, Timeout};
 use crate::abi::event::Event;
 use crate::abi::flow::{Counters, Direction, Flow, FlowRef, Head, NO_SLOT, Status, Tuple, life};
+use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::port::{Pulse, Shard, WORDS};
 use crate::abi::rule::{Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone};
 use crate::abi::verdict::{Count, Verdict, received_index, verdict_index};
 use crate::conntrack::create::NewFlow;
 use crate::conntrack::end::{self, Ending};
+use crate::packet::Headers;
 use crate::tables::{Claim, Tables, Traffic};
 
 mod env;
+mod fragments;
 mod packet;
 mod rules;
 
@@ -44,6 +47,10 @@ pub struct MemTables {
     pub sources: RefCell<Vec<u32>>,
     /// Whom endpoints have sent to.
     pub contacts: RefCell<BTreeMap<Tuple<4>, FlowRef>>,
+    /// Ports of datagrams in pieces.
+    pub fragments: RefCell<BTreeMap<FragmentKey<4>, Fragment>>,
+    /// The headers that were laid aside.
+    pub headers: Cell<Option<Headers<4>>>,
     /// When the agent swept, and a refusal was answered.
     pub pulse: Cell<Pulse>,
     /// Ports of forwards.
@@ -82,6 +89,8 @@ impl MemTables {
             ports: RefCell::new(vec![shard; config.shard_mask as usize + 1]),
             sources: RefCell::new(vec![0; cells]),
             contacts: RefCell::default(),
+            fragments: RefCell::default(),
+            headers: Cell::new(None),
             pulse: Cell::new(Pulse::default()),
             forward_ports: BTreeMap::new(),
             forwards: RefCell::default(),
@@ -147,18 +156,27 @@ impl MemTables {
 
 /// A copy of a draft.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft(pub NewFlow<4>);
+pub struct Copied<V>(pub V);
 
-impl Deref for Draft {
-    type Target = NewFlow<4>;
+impl<V> Deref for Copied<V> {
+    type Target = V;
 
-    fn deref(&self) -> &NewFlow<4> {
+    fn deref(&self) -> &V {
         &self.0
     }
 }
 
 impl Tables<4> for MemTables {
-    type Draft = Draft;
+    type Draft = Copied<NewFlow<4>>;
+    type Headers = Copied<Headers<4>>;
+
+    fn set_headers(&self, headers: &Headers<4>) {
+        self.headers.set(Some(*headers));
+    }
+
+    fn headers(&self) -> Option<Copied<Headers<4>>> {
+        self.headers.get().map(Copied)
+    }
 
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
         self.keys.borrow().get(key).copied()
@@ -204,8 +222,8 @@ impl Tables<4> for MemTables {
         self.draft.set(Some((*new, NO_SLOT)));
     }
 
-    fn draft(&self) -> Option<Draft> {
-        self.draft.get().map(|(new, _)| Draft(new))
+    fn draft(&self) -> Option<Copied<NewFlow<4>>> {
+        self.draft.get().map(|(new, _)| Copied(new))
     }
 
     fn forget(&self, value: u32) -> u32 {
@@ -382,7 +400,7 @@ impl Tables<4> for MemTables {
         self.add(verdict_index(hook, verdict), traffic);
     }
 
-    fn count_event(&self, event: Event) {
-        *self.events.borrow_mut().entry(event).or_default() += 1;
+    fn count_events(&self, event: Event, times: u64) {
+        *self.events.borrow_mut().entry(event).or_default() += times;
     }
 }

@@ -23,9 +23,10 @@ pub struct Meeting {
 
 /// The forward that a packet meets: one for its very address first, else one for any of the host's.
 #[inline(always)]
-pub fn meet<const N: usize, T: Tables<N>>(tables: &T, headers: &Headers<N>) -> Option<Meeting> {
-    if !matches!(headers.kind, Transport::Tcp(_) | Transport::Udp)
-        || tables.zone(headers.tuple.dst) != Zone::Host
+pub fn meet<const N: usize, T: Tables<N>>(tables: &T, hook: Hook, headers: &Headers<N>) -> Option<Meeting> {
+    if !matches!(headers.kind(), Transport::Tcp(_) | Transport::Udp)
+        || (tables.zone(headers.tuple.dst) != Zone::Host
+            && !(hook == Hook::LocalOut && is_loopback(headers.tuple.dst)))
     {
         return None;
     }
@@ -36,6 +37,12 @@ pub fn meet<const N: usize, T: Tables<N>>(tables: &T, headers: &Headers<N>) -> O
     }
     let allowed = !restricted || tables.allows(rule, headers.tuple.src);
     Some(Meeting { rule, offset, targets, allowed })
+}
+
+/// Whether an address is a loopback one (RFC 1122, section 3.2.1.3).
+#[inline(always)]
+fn is_loopback<const N: usize>(address: [u8; N]) -> bool {
+    N == 4 && address[0] == 127
 }
 
 #[inline(always)]
@@ -52,6 +59,10 @@ fn port<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>) -> Option<Fo
 ///
 /// The client's port is kept where it is free. It is taken when the same client port already talks to the
 /// same target by another of the host's ports; then the target sees another port of the client's.
+///
+/// The client's address is kept too, unless the target could not answer it: its own address, which it would take for
+/// itself, becomes the host's that the client used (RFC 4787 REQ-9), and a loopback address of the host's becomes the
+/// one that the node knows the way to.
 #[inline(always)]
 pub fn open<const N: usize, T: Tables<N>>(
     tables: &T,
@@ -68,25 +79,41 @@ pub fn open<const N: usize, T: Tables<N>>(
         targets => tables.next_turn(meeting.rule) % targets,
     };
     let target = tables.target(meeting.rule, turn);
+    let back = original.src == target.address;
+    let from_loopback = hook == Hook::LocalOut && is_loopback(original.src);
+    let client = if back {
+        original.dst
+    } else if from_loopback {
+        target.near
+    } else {
+        original.src
+    };
     NewFlow {
         original,
         reply: Tuple {
             src: target.address,
-            dst: original.src,
+            dst: client,
             sport: target.port.wrapping_add(meeting.offset).to_be_bytes(),
             dport: original.sport,
             protocol: original.protocol,
             pad: [0; 3],
         },
-        ports: Ports { first: DYNAMIC.0, last: DYNAMIC.1, keep: Keep::IfFree, avoid_sockets: false },
+        ports: Ports {
+            first: DYNAMIC.0,
+            last: DYNAMIC.1,
+            // A socket of the host's own keeps its port: it is the very one that asks.
+            keep: if hook == Hook::LocalOut && !from_loopback { Keep::Own } else { Keep::IfFree },
+            avoid_sockets: back || hook == Hook::LocalOut,
+        },
         original_hook: hook,
-        // The answers leave where the opener came from.
-        reply_hook: hook.opposite(),
+        // The answers leave where the opener came from; those to the host itself, also where it is the node's own
+        // packets that come back to it, are met on their way in.
+        reply_hook: if back { hook } else { hook.opposite() },
         kind: Kind::Flow,
         filtering: 0,
         rule: meeting.rule,
         mapping: NO_SLOT,
-        state: headers.kind.opening_state(),
+        state: headers.kind().opening_state(),
         now,
     }
 }

@@ -13,14 +13,18 @@ pub fn open<const N: usize>(headers: &Headers<N>, now: u32) -> NewFlow<N> {
     NewFlow {
         original: headers.tuple,
         reply: headers.tuple.inverse(),
-        ports: Ports { first: DYNAMIC.0, last: DYNAMIC.1, keep: Keep::Own, avoid_sockets: true },
+        ports: if headers.kind().has_free_port() {
+            Ports { first: DYNAMIC.0, last: DYNAMIC.1, keep: Keep::Own, avoid_sockets: true }
+        } else {
+            Ports::ALONE
+        },
         original_hook: Hook::UplinkOut,
         reply_hook: Hook::UplinkIn,
         kind: Kind::Host,
         filtering: 0,
         rule: NO_RULE,
         mapping: NO_SLOT,
-        state: headers.kind.opening_state(),
+        state: headers.kind().opening_state(),
         now,
     }
 }

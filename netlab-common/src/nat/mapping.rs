@@ -62,7 +62,7 @@ pub fn open<const N: usize>(headers: &Headers<N>, mapping: &Entry<N>, now: u32) 
         filtering: 0,
         rule: mapping.status.rule,
         mapping: mapping.slot,
-        state: headers.kind.opening_state(),
+        state: headers.kind().opening_state(),
         now,
     }
 }
@@ -136,7 +136,31 @@ pub fn admit<const N: usize>(headers: &Headers<N>, mapping: &Entry<N>, now: u32)
         filtering: 0,
         rule: mapping.status.rule,
         mapping: mapping.slot,
-        state: headers.kind.opening_state(),
+        state: headers.kind().opening_state(),
         now,
+    }
+}
+
+/// The flow of a packet of one internal endpoint, whose mapping is `own` and [taken](take), to another one by that
+/// one's mapping. Both directions are met where nodes' packets come in.
+#[inline(always)]
+pub fn between<const N: usize>(
+    headers: &Headers<N>,
+    own: &Entry<N>,
+    invites: &Entry<N>,
+    now: u32,
+) -> NewFlow<N> {
+    inwards(open(headers, own, now), invites)
+}
+
+/// A flow to the world, led back to the internal endpoint that the world's side of it is mapped to.
+#[inline(always)]
+pub fn inwards<const N: usize>(flow: NewFlow<N>, invites: &Entry<N>) -> NewFlow<N> {
+    let inside = invites.other;
+    NewFlow {
+        reply: Tuple { src: inside.src, sport: inside.sport, ..flow.reply },
+        original_hook: Hook::PortIn,
+        reply_hook: Hook::PortIn,
+        ..flow
     }
 }

@@ -47,14 +47,18 @@ pub fn open<const N: usize>(headers: &Headers<N>, target: &MasqueradeTarget<N>, 
     NewFlow {
         original,
         reply: Tuple { dst: external(target, original.src), ..original.inverse() },
-        ports: ports(target, original.protocol, original.sport),
+        ports: if headers.kind().has_free_port() {
+            ports(target, original.protocol, original.sport)
+        } else {
+            Ports::ALONE
+        },
         original_hook: Hook::UplinkOut,
         reply_hook: Hook::UplinkIn,
         kind: Kind::Flow,
         filtering: 0,
         rule: target.rule,
         mapping: NO_SLOT,
-        state: headers.kind.opening_state(),
+        state: headers.kind().opening_state(),
         now,
     }
 }

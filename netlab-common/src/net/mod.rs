@@ -12,6 +12,12 @@ pub mod eth {
     pub const TYPE: usize = 12;
     /// EtherType of IPv4.
     pub const IPV4: [u8; 2] = [0x08, 0x00];
+    /// EtherType of a VLAN tag (IEEE 802.1Q).
+    pub const VLAN: [u8; 2] = [0x81, 0x00];
+    /// EtherType of a service provider's VLAN tag (IEEE 802.1ad).
+    pub const SERVICE_VLAN: [u8; 2] = [0x88, 0xa8];
+    /// Bytes of a tag.
+    pub const TAG_LEN: usize = 4;
 }
 
 /// IPv4, RFC 791.
@@ -20,10 +26,16 @@ pub mod ipv4 {
     pub const MIN_LEN: usize = 20;
     /// Offset of the total length.
     pub const TOTAL_LEN: usize = 2;
+    /// Offset of the identification, which all fragments of a datagram share.
+    pub const IDENTIFICATION: usize = 4;
     /// Offset of flags and fragment offset.
     pub const FRAGMENT: usize = 6;
+    /// In the first byte of those: the packet must not be fragmented.
+    pub const DONT_FRAGMENT: u8 = 0x40;
     /// More-fragments flag and fragment offset: not zero in every piece of a fragmented datagram.
     pub const FRAGMENT_MASK: u16 = 0x3fff;
+    /// The fragment offset alone, in units of eight bytes: not zero in every fragment but the first.
+    pub const OFFSET_MASK: u16 = 0x1fff;
     /// Offset of the time to live.
     pub const TTL: usize = 8;
     /// Offset of the protocol number.
@@ -34,6 +46,14 @@ pub mod ipv4 {
     pub const SRC: usize = 12;
     /// Offset of the destination address.
     pub const DST: usize = 16;
+    /// The option after which there are none.
+    pub const OPTION_END: u8 = 0;
+    /// The option that fills a byte.
+    pub const OPTION_NONE: u8 = 1;
+    /// The option that names routers to pass, among others.
+    pub const OPTION_LOOSE_ROUTE: u8 = 0x83;
+    /// The option that names all routers to pass.
+    pub const OPTION_STRICT_ROUTE: u8 = 0x89;
 }
 
 /// IP protocol numbers.
@@ -44,6 +64,12 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     /// UDP.
     pub const UDP: u8 = 17;
+    /// DCCP.
+    pub const DCCP: u8 = 33;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+    /// UDP-Lite.
+    pub const UDPLITE: u8 = 136;
 }
 
 /// Source and destination port stand in the same place in TCP and UDP.
@@ -86,7 +112,13 @@ pub mod udp {
     pub const LEN: usize = 8;
 }
 
-/// ICMP echo, RFC 792.
+/// SCTP, RFC 9260.
+pub mod sctp {
+    /// Bytes of the common header.
+    pub const LEN: usize = 12;
+}
+
+/// ICMP, RFC 792.
 pub mod icmp {
     /// Offset of the checksum.
     pub const CHECKSUM: usize = 2;
@@ -98,8 +130,27 @@ pub mod icmp {
     pub const ECHO_REPLY: u8 = 0;
     /// Type of an echo request.
     pub const ECHO_REQUEST: u8 = 8;
+    /// Type of a query for the time.
+    pub const TIMESTAMP: u8 = 13;
+    /// Type of its answer.
+    pub const TIMESTAMP_REPLY: u8 = 14;
+    /// Type of a query for the sender's network.
+    pub const INFORMATION: u8 = 15;
+    /// Type of its answer.
+    pub const INFORMATION_REPLY: u8 = 16;
+    /// Type of a query for the network's mask (RFC 950).
+    pub const MASK: u8 = 17;
+    /// Type of its answer.
+    pub const MASK_REPLY: u8 = 18;
     /// Type of an error: the destination cannot be reached.
     pub const UNREACHABLE: u8 = 3;
+    /// Type of an error: send less. Nobody should, any more (RFC 6633); those that come are for the receiver to
+    /// ignore.
+    pub const QUENCH: u8 = 4;
+    /// Type of an error: the time to live, or to put fragments together, is over.
+    pub const TIME_EXCEEDED: u8 = 11;
+    /// Type of an error: the header makes no sense.
+    pub const PARAMETER_PROBLEM: u8 = 12;
     /// Code of such an error: communication administratively prohibited (RFC 1812).
     pub const PROHIBITED: u8 = 13;
 }

@@ -1,70 +1,61 @@
 //! Packets of known flows: translation, state and counters.
 
-use super::{Scene, Stage};
+use super::{Scene, Stage, local};
 use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, life};
 use crate::abi::hook::Hook;
-use crate::abi::verdict::Verdict;
+use crate::abi::verdict::{Disposition, Verdict};
 use crate::conntrack::create::{self, Made};
 use crate::conntrack::state::{self, Expected};
 use crate::conntrack::{self, Entry, Lookup};
-use crate::packet::{Headers, Packet, ParseError, Transport, parse_ipv4};
+use crate::packet::{Headers, Packet, Transport};
 use crate::rewrite::{self, Rewrite};
 use crate::tables::{Env, Tables};
 
-/// Translates a packet by its flow, if it has one. `made` says how it has just come by it.
+/// It has just made its flow.
+const FRESH: u32 = 1;
+/// Another packet has just made it.
+const JOINED: u32 = 2;
+
+/// How a packet that has just come by its flow is translated.
 #[inline(always)]
-pub fn known<P: Packet, T: Tables<4>, E: Env<4>>(
+pub fn how(made: Made) -> u32 {
+    match made {
+        Made::Fresh => FRESH,
+        Made::Joined => JOINED,
+    }
+}
+
+/// Translates a packet by its flow, if it has one; a [`Stage`] as a number.
+#[inline(always)]
+pub fn translate<P: Packet, T: Tables<4>, E: Env<4>>(
     hook: Hook,
     packet: &mut P,
     tables: &T,
     env: &E,
-    made: Option<Made>,
-) -> Stage {
-    let how = match made {
-        None => 0,
-        Some(Made::Fresh) => FRESH,
-        Some(Made::Joined) => JOINED,
-    };
-    Stage::unpack(known_packed(packet, tables, env, hook as u32 | how))
-}
-
-const FRESH: u32 = 1 << 8;
-const JOINED: u32 = 1 << 9;
-
-#[inline(never)]
-fn known_packed<P: Packet, T: Tables<4>, E: Env<4>>(packet: &mut P, tables: &T, env: &E, at: u32) -> u32 {
-    let scene = Scene::new(Hook::from_number(at), tables, env);
-    let stage = match parse_ipv4(packet) {
-        Ok(headers) => translated(packet, &headers, &scene, at),
-        Err(ParseError::NotIpv4) => Stage::Verdict(Verdict::NotIpv4),
-        Err(ParseError::Malformed) => Stage::Verdict(match scene.hook {
-            // Between nodes the bridge carries what it is given. What cannot be read cannot be shown to
-            // be free of a node's address, so it does not cross the uplink.
-            Hook::PortIn | Hook::PortOut => Verdict::MalformedPassed,
-            Hook::UplinkIn | Hook::UplinkOut => Verdict::Malformed,
-        }),
-    };
-    stage.pack()
+    how: u32,
+) -> u32 {
+    let Some(headers) = tables.headers() else { return Stage::Stray.pack() };
+    translated(packet, &headers, &Scene::new(hook, tables, env), how).pack()
 }
 
 #[inline(always)]
-fn translated<P: Packet, T: Tables<4>, E>(
+fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
     packet: &mut P,
     headers: &Headers<4>,
     scene: &Scene<'_, T, E>,
-    at: u32,
+    how: u32,
 ) -> Stage {
-    if !headers.kind.is_tracked() {
+    if !headers.kind().is_tracked() {
         return Stage::Open;
     }
     let tables = scene.tables;
     let mut found = conntrack::lookup(tables, &headers.tuple, scene.now);
-    if at & JOINED != 0 && matches!(found, Lookup::Miss) {
+    if how & JOINED != 0 && matches!(found, Lookup::Miss) {
         // Whoever makes the flow has not come as far as its original key.
         found = create::joined(tables);
     }
     let (entry, expired) = match found {
-        Lookup::Live(entry) if conntrack::is_anothers(&entry, headers.kind) => {
+        Lookup::Live(entry) if conntrack::is_anothers(&entry, headers.kind()) => {
             conntrack::tell_to_end(tables, entry.slot, entry.status.generation);
             return Stage::Open;
         }
@@ -72,11 +63,11 @@ fn translated<P: Packet, T: Tables<4>, E>(
         Lookup::Expired(entry) => (entry, true),
         Lookup::Miss => return without_flow(scene.hook),
     };
-    let anew = conntrack::begins_anew(&entry, headers.kind, expired);
+    let anew = conntrack::begins_anew(&entry, headers.kind(), expired);
     if expired && !anew {
         return without_flow(scene.hook);
     }
-    if !entry.is_translated_at(scene.hook) {
+    if !entry.is_translated_at(scene.hook) || (entry.is_the_hosts_way() && !scene.env.has_loopback()) {
         // Only a node's packets are seen once before the hook that translates them. Elsewhere a flow's tuple
         // in the wrong place is a forgery, or a packet that lost its way, and has no more rights than others.
         return match scene.hook {
@@ -84,7 +75,13 @@ fn translated<P: Packet, T: Tables<4>, E>(
             _ => Stage::Stray,
         };
     }
-    Stage::Verdict(translate(packet, headers, scene, entry, anew, at & FRESH != 0))
+    let loops = entry.is_the_hosts_way();
+    let verdict = rewritten(packet, headers, scene, entry, anew, how & FRESH != 0);
+    if loops && verdict.disposition() == Disposition::Forwarded {
+        local::by_loopback(packet, headers, scene, verdict)
+    } else {
+        Stage::Verdict(verdict)
+    }
 }
 
 /// A packet that leaves the host for a node never opens anything.
@@ -98,7 +95,7 @@ fn without_flow(hook: Hook) -> Stage {
 
 /// Rewrites a packet by its flow, and counts it there and at the rule.
 #[inline(always)]
-fn translate<P: Packet, T: Tables<4>, E>(
+fn rewritten<P: Packet, T: Tables<4>, E>(
     packet: &mut P,
     headers: &Headers<4>,
     scene: &Scene<'_, T, E>,
@@ -143,8 +140,8 @@ fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> 
     let Entry { slot, direction, status, .. } = *entry;
     let mut known = status.state;
     let mut plausible = true;
-    if let Transport::Tcp(flags) = headers.kind {
-        if state::outlives_reset(known, direction, headers.kind) {
+    if let Transport::Tcp(flags) = headers.kind() {
+        if state::outlives_reset(known, direction, headers.kind()) {
             known &= !state::reset_of(direction);
             tables.clear_state(slot, state::reset_of(direction));
         }
@@ -155,7 +152,7 @@ fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> 
                 state::is_plausible_reset(&headers.segment, flags, &expected(tables, slot, direction, known));
         }
     }
-    let bits = state::advance(known, direction, headers.kind, plausible) & !known;
+    let bits = state::advance(known, direction, headers.kind(), plausible) & !known;
     if bits == 0 {
         return true;
     }

@@ -5,19 +5,26 @@
 //! at one hook in each direction, and remembers which: a masqueraded one where its opener's packets leave and
 //! where the answers arrive, a forwarded one where its opener's packets arrive and where the answers leave.
 //!
-//! The stages are functions of their own, one after another and never one within another, and each parses the
-//! packet for itself: a BPF program has 512 bytes of stack for all functions that are under way at once, and
-//! one function has one register to give back. Only packets that belong to no flow see more than [`known`].
+//! The stages are functions of their own, one after another and never one within another: a BPF program has 512
+//! bytes of stack for all functions that are under way at once, and one function has one register to give back.
+//! What else passes between them lies in a map. Most packets see [`arrival`] and [`known`] only.
 
+mod arrival;
+mod fragment;
 mod known;
+mod local;
 mod open;
+mod options;
+mod related;
+mod stages;
 
+pub use stages::{Here, Stages};
+
+use self::arrival::Arrival;
 use crate::abi::clock;
 use crate::abi::hook::Hook;
-use crate::abi::verdict::Verdict;
-use crate::answer;
-use crate::conntrack::create::{Made, Refusal, create, reserve};
-use crate::conntrack::end;
+use crate::abi::verdict::{Disposition, Verdict};
+use crate::conntrack::create::{Made, Refusal};
 use crate::packet::Packet;
 use crate::tables::{Env, Tables, Traffic};
 
@@ -26,8 +33,19 @@ use crate::tables::{Env, Tables, Traffic};
 pub struct Decision {
     /// The one verdict.
     pub verdict: Verdict,
-    /// The packet was dropped, and its frame is now an ICMP error on its way to the sender.
-    pub answered: bool,
+    /// Which way it goes.
+    pub way: Way,
+}
+
+/// Which way a packet goes that is not dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// On, as without netlab.
+    Onward,
+    /// The packet itself was dropped, and its frame is now an ICMP error on its way to the sender.
+    Back,
+    /// To the host's stack, by way of its loopback interface, where packets may come from the host's own addresses.
+    Loopback,
 }
 
 /// What a stage comes to.
@@ -35,6 +53,8 @@ pub struct Decision {
 enum Stage {
     /// The packet's fate is decided.
     Verdict(Verdict),
+    /// It is decided, and the packet goes by the loopback interface.
+    Loopback(Verdict),
     /// It belongs to no flow, and may open one.
     Open,
     /// It bears the tuple of a flow that is translated at another hook.
@@ -45,18 +65,25 @@ enum Stage {
     CreateHost,
     /// It wants a mapping made first, which is laid aside.
     CreateMapping,
+    /// What was looked at apart, its options or its place among fragments, is no hindrance.
+    Again,
 }
+
+/// The bit of a stage's number that is said by [`Stage::Loopback`].
+const LOOPBACK: u32 = 0x200;
 
 impl Stage {
     #[inline(always)]
     fn pack(self) -> u32 {
         match self {
             Stage::Verdict(verdict) => verdict as u32,
+            Stage::Loopback(verdict) => LOOPBACK | verdict as u32,
             Stage::Open => 0x100,
             Stage::Stray => 0x101,
             Stage::Create => 0x102,
             Stage::CreateMapping => 0x103,
             Stage::CreateHost => 0x104,
+            Stage::Again => 0x105,
         }
     }
 
@@ -68,6 +95,8 @@ impl Stage {
             0x102 => Stage::Create,
             0x103 => Stage::CreateMapping,
             0x104 => Stage::CreateHost,
+            0x105 => Stage::Again,
+            number if number & LOOPBACK != 0 => Stage::Loopback(Verdict::from_number(number & !LOOPBACK)),
             number => Stage::Verdict(Verdict::from_number(number)),
         }
     }
@@ -84,54 +113,98 @@ struct Scene<'a, T, E> {
 impl<'a, T: Tables<4>, E: Env<4>> Scene<'a, T, E> {
     #[inline(always)]
     fn new(hook: Hook, tables: &'a T, env: &'a E) -> Self {
-        Scene { hook, now: clock::tick(env.now(), tables.config().clock_offset), tables, env }
+        Scene { hook, now: now(tables, env), tables, env }
     }
+}
+
+/// Now, in ticks.
+#[inline(always)]
+fn now<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
+    clock::tick(env.now(), tables.config().clock_offset)
 }
 
 /// Decides about one packet, changes it accordingly, and counts it.
 #[inline(always)]
 pub fn run<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> Decision {
-    let frame = Traffic { packets: u64::from(packet.segments()), bytes: u64::from(packet.frame_len()) };
-    tables.count_received(hook, frame);
-    let verdict = match known::known(hook, packet, tables, env, None) {
-        Stage::Verdict(verdict) => verdict,
-        stage => match opened(hook, packet, tables, env, matches!(stage, Stage::Stray)) {
-            Err(verdict) => verdict,
-            Ok(made) => match known::known(hook, packet, tables, env, Some(made)) {
-                Stage::Verdict(verdict) => verdict,
-                // It was taken away in this very moment.
-                _ => Verdict::FlowEnding,
-            },
-        },
-    };
-    let refused = matches!(verdict, Verdict::PortsExhausted | Verdict::TableFull | Verdict::SourceQuota);
-    let answered = refused && answer::refuse(hook, packet, tables, env);
-    tables.count_verdict(hook, verdict, frame);
-    Decision { verdict, answered }
+    let frame = frame(packet);
+    decide(hook, frame, &mut Here { hook, packet, tables, env }, tables)
 }
 
-/// Has the flow made that a packet opens, or says what else becomes of the packet. A `stray` packet opens
-/// nothing.
+/// What hooks count of a packet.
 #[inline(always)]
-fn opened<P: Packet, T: Tables<4>, E: Env<4>>(
-    hook: Hook,
-    packet: &P,
-    tables: &T,
-    env: &E,
-    stray: bool,
-) -> Result<Made, Verdict> {
-    let mut stage = open::open(hook, packet, tables, env, stray);
+pub fn frame<P: Packet>(packet: &P) -> Traffic {
+    Traffic { packets: u64::from(packet.segments()), bytes: u64::from(packet.frame_len()) }
+}
+
+/// As [`run`], with stages of the caller's: a packet that is this much on the wire comes to a hook.
+#[inline(always)]
+pub fn decide<S: Stages, T: Tables<4>>(hook: Hook, frame: Traffic, stages: &mut S, tables: &T) -> Decision {
+    tables.count_received(hook, frame);
+    let arrival = Arrival(stages.arrive(0));
+    let stage = match arrival.verdict() {
+        Some(verdict) => Stage::Verdict(verdict),
+        None => judged(stages, arrival),
+    };
+    let (verdict, way) = match stage {
+        Stage::Loopback(verdict) => (verdict, Way::Loopback),
+        Stage::Verdict(verdict) => (verdict, Way::Onward),
+        // It was taken away in this very moment.
+        _ => (Verdict::FlowEnding, Way::Onward),
+    };
+    let refused = matches!(
+        verdict,
+        Verdict::PortsExhausted | Verdict::TableFull | Verdict::SourceQuota | Verdict::AddressConflict
+    );
+    let way = if refused && stages.refuse(0) != 0 { Way::Back } else { way };
+    let goes_on = arrival.is_first() && verdict.disposition() != Disposition::Dropped;
+    let lost = goes_on && stages.release(0) == fragment::LOST;
+    let verdict = if lost { Verdict::RewriteFailed } else { verdict };
+    tables.count_verdict(hook, verdict, frame);
+    Decision { verdict, way }
+}
+
+/// Decides about a packet whose headers are laid aside.
+#[inline(always)]
+fn judged<S: Stages>(stages: &mut S, arrival: Arrival) -> Stage {
+    if arrival.has_options()
+        && let Stage::Verdict(verdict) = Stage::unpack(stages.options(0))
+    {
+        return Stage::Verdict(verdict);
+    }
+    if arrival.is_error() {
+        return Stage::unpack(stages.relate(0));
+    }
+    let mut stage = Stage::Again;
+    if arrival.is_early() {
+        stage = Stage::unpack(stages.wait(0));
+    }
+    if stage == Stage::Again {
+        stage = Stage::unpack(stages.translate(0));
+    }
+    if matches!(stage, Stage::Verdict(_) | Stage::Loopback(_)) {
+        return stage;
+    }
+    match opened(stages, if stage == Stage::Stray { open::STRAY } else { 0 }) {
+        Err(verdict) => Stage::Verdict(verdict),
+        Ok(made) => Stage::unpack(stages.translate(known::how(made))),
+    }
+}
+
+/// Has the flow made that a packet opens, or says what else becomes of the packet.
+#[inline(always)]
+fn opened<S: Stages>(stages: &mut S, how: u32) -> Result<Made, Verdict> {
+    let mut stage = Stage::unpack(stages.open(how));
     if stage == Stage::CreateMapping {
-        created(tables, env)?;
+        created(stages)?;
         // Whoever made the mapping, this packet or one that was quicker, it is there now.
-        stage = open::open(hook, packet, tables, env, stray);
+        stage = Stage::unpack(stages.open(how));
     }
     match stage {
         Stage::Verdict(verdict) => Err(verdict),
-        Stage::Create => created(tables, env),
+        Stage::Create => created(stages),
         // The host's packets go on all the same, unless a node's flow would get the answers.
-        Stage::CreateHost => created(tables, env).map_err(|verdict| match verdict {
-            Verdict::PortsExhausted => verdict,
+        Stage::CreateHost => created(stages).map_err(|verdict| match verdict {
+            Verdict::PortsExhausted | Verdict::AddressConflict => verdict,
             _ => Verdict::NoRule,
         }),
         _ => Err(Verdict::FlowEnding),
@@ -140,15 +213,14 @@ fn opened<P: Packet, T: Tables<4>, E: Env<4>>(
 
 /// Makes what is laid aside, and room for it if there is none.
 #[inline(always)]
-fn created<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> Result<Made, Verdict> {
-    let now = clock::tick(env.now(), tables.config().clock_offset);
-    end::sweep_in_passing(tables, env, now);
-    if !reserve(tables, env) {
+fn created<S: Stages>(stages: &mut S) -> Result<Made, Verdict> {
+    if stages.reserve(0) == 0 {
         return Err(Verdict::SourceQuota);
     }
-    create(tables, env).map_err(|refusal| match refusal {
+    Made::unpack(stages.create(0)).map_err(|refusal| match refusal {
         Refusal::Full => Verdict::TableFull,
         Refusal::Ending => Verdict::FlowEnding,
         Refusal::NoPort => Verdict::PortsExhausted,
+        Refusal::Conflict => Verdict::AddressConflict,
     })
 }

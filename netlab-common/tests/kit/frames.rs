@@ -79,7 +79,7 @@ pub fn tuple(frame: &[u8]) -> Tuple<4> {
     parse_ipv4(&BufPacket(frame.to_vec())).expect("the kit makes proper frames").tuple
 }
 
-fn frame(from: [u8; 4], to: [u8; 4], number: u8, payload: &[u8]) -> Vec<u8> {
+pub fn frame(from: [u8; 4], to: [u8; 4], number: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; eth::LEN + ipv4::MIN_LEN];
     put(&mut bytes, eth::TYPE, &eth::IPV4);
     bytes[eth::LEN] = 0x45;

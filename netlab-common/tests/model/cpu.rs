@@ -5,13 +5,15 @@ use core::cell::Cell;
 use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple, life};
+use netlab_common::abi::fragment::{Fragment, FragmentKey};
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use netlab_common::abi::verdict::Verdict;
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending};
-use netlab_common::fake::Draft;
-use netlab_common::tables::{Claim, Rules, Tables, Traffic};
+use netlab_common::fake::Copied;
+use netlab_common::packet::Headers;
+use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic};
 
 use super::explore::Stage;
 use super::plan::{Place, Touch, part};
@@ -53,11 +55,12 @@ pub struct Cpu<'a> {
     stage: &'a Stage,
     me: usize,
     draft: Cell<Option<(NewFlow<4>, u32)>>,
+    headers: Cell<Option<Headers<4>>>,
 }
 
 impl<'a> Cpu<'a> {
     pub fn new(stage: &'a Stage, me: usize) -> Self {
-        Cpu { stage, me, draft: Cell::new(None) }
+        Cpu { stage, me, draft: Cell::new(None), headers: Cell::new(None) }
     }
 
     fn reads<R>(&self, name: &'static str, place: Place, act: impl FnOnce(&World) -> R) -> R {
@@ -97,7 +100,15 @@ impl Rules<4> for Cpu<'_> {
 }
 
 impl Tables<4> for Cpu<'_> {
-    type Draft = Draft;
+    type Draft = Copied<NewFlow<4>>;
+    type Headers = Copied<Headers<4>>;
+
+    fn set_headers(&self, headers: &Headers<4>) {
+        self.headers.set(Some(*headers));
+    }
+    fn headers(&self) -> Option<Copied<Headers<4>>> {
+        self.headers.get().map(Copied)
+    }
 
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
         let element = self.reads("find_key", Place::Key(*key), |world| world.element(key))?;
@@ -137,8 +148,8 @@ impl Tables<4> for Cpu<'_> {
     fn set_draft(&self, new: &NewFlow<4>) {
         self.draft.set(Some((*new, NO_SLOT)));
     }
-    fn draft(&self) -> Option<Draft> {
-        self.draft.get().map(|(new, _)| Draft(new))
+    fn draft(&self) -> Option<Copied<NewFlow<4>>> {
+        self.draft.get().map(|(new, _)| Copied(new))
     }
     fn place(&self) -> u32 {
         self.draft.get().map_or(NO_SLOT, |(_, slot)| slot)
@@ -272,7 +283,15 @@ impl Tables<4> for Cpu<'_> {
     fn count_verdict(&self, hook: Hook, verdict: Verdict, traffic: Traffic) {
         self.stage.aside(|world| world.count_verdict(hook, verdict, traffic));
     }
-    fn count_event(&self, event: Event) {
-        self.stage.aside(|world| world.count_event(event));
+    fn count_events(&self, event: Event, times: u64) {
+        self.stage.aside(|world| world.count_events(event, times));
     }
+}
+
+/// The model has no fragments.
+impl Fragments<4> for Cpu<'_> {
+    fn fragment(&self, _: &FragmentKey<4>) -> Option<Fragment> {
+        None
+    }
+    fn note_fragment(&self, _: &FragmentKey<4>, _: Fragment) {}
 }

@@ -12,7 +12,7 @@ use proptest::sample::select;
 
 use crate::kit::checks::at_rest;
 use crate::kit::config;
-use crate::kit::frames::{End, Says, answer, ping, segment, tcp, udp};
+use crate::kit::frames::{End, Says, answer, frame, ping, segment, tcp, udp};
 use crate::kit::lab::{Chance, EARTH, HOST, SERVER, flows, hiding, masquerade, play, sweep};
 
 const NODE: End = (EARTH, 5_000);
@@ -37,6 +37,7 @@ fn story(of: Timeout) -> Story {
         }
         Timeout::Udp => vec![(UplinkOut, udp(NODE, SERVER)), (UplinkIn, udp(SERVER, OUTSIDE))],
         Timeout::UdpUnreplied => vec![(UplinkOut, udp(NODE, SERVER))],
+        Timeout::Other => vec![(UplinkOut, frame(NODE.0, SERVER.0, 47, &[0; 8]))],
         Timeout::Icmp => {
             let ask = ping(NODE, SERVER.0);
             let back = answer(&ping(OUTSIDE, SERVER.0), 0);
@@ -45,7 +46,7 @@ fn story(of: Timeout) -> Story {
     }
 }
 
-const TIMEOUTS: [Timeout; 7] = [
+const TIMEOUTS: [Timeout; 8] = [
     Timeout::TcpEstablished,
     Timeout::TcpTransitory,
     Timeout::TcpClosed,
@@ -53,16 +54,17 @@ const TIMEOUTS: [Timeout; 7] = [
     Timeout::Udp,
     Timeout::UdpUnreplied,
     Timeout::Icmp,
+    Timeout::Other,
 ];
 
 /// Timeouts of one second to thirty days, all different, so that one is never taken for another.
-fn seconds() -> impl Strategy<Value = [u32; 7]> {
+fn seconds() -> impl Strategy<Value = [u32; 8]> {
     let some = prop_oneof![Just(1u32), 1u32..600, 3_600u32..30 * 86_400];
     (some, 1u32..50).prop_map(|(least, step)| core::array::from_fn(|index| least + index as u32 * step))
 }
 
 /// A lab whose clock stands at a tick, by the machine's time and the lab's offset together.
-fn lab(seconds: [u32; 7], quarantine: u32, uptime: u32, tick: u32) -> (MemTables, Chance) {
+fn lab(seconds: [u32; 8], quarantine: u32, uptime: u32, tick: u32) -> (MemTables, Chance) {
     let tables = hiding(4, masquerade(40_000, 40_003));
     tables.configure(|config| {
         *config = Config {
@@ -110,10 +112,10 @@ proptest! {
         let ticks = clock::from_seconds(seconds[of as usize]);
         prop_assert_eq!(tables.config.get().timeouts[of as usize], ticks);
 
-        // A packet of the answering side that changes no state; it may come at the last tick, and not later.
+        // A packet that changes no state, of the answering side where there is one; it may come at the last tick, and not later.
         let story = story(of);
         let (hook, frame) = match of {
-            Timeout::UdpUnreplied => story[0].clone(),
+            Timeout::UdpUnreplied | Timeout::Other => story[0].clone(),
             Timeout::Icmp | Timeout::Udp => story[1].clone(),
             _ => (UplinkIn, tcp(SERVER, OUTSIDE, ACK)),
         };

@@ -16,6 +16,7 @@ fn main() -> anyhow::Result<()> {
         zones: 8,
         interfaces: 8,
         rules: 8,
+        uplink_header: 14,
     };
     let mut object = object::load(&sizes).context("the object does not load")?;
     for name in names::TC_PROGRAMS.into_iter().chain([names::SWEEP_PROGRAM]) {

@@ -3,6 +3,7 @@
 
 pub mod forward;
 pub mod guard;
+pub mod hairpin;
 pub mod host;
 pub mod lifetime;
 pub mod limits;
@@ -45,6 +46,7 @@ pub fn table() -> Vec<Case> {
         forward::cases(),
         targets::cases(),
         host::cases(),
+        hairpin::cases(),
         lifetime::cases(),
         tcp::cases(),
         limits::cases(),

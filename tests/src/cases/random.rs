@@ -33,10 +33,10 @@ fn case(seed: u64, count: usize, name: String, rules: &Rules) -> Case {
     for _ in 0..count {
         let (hook, frame) = if !left.is_empty() && dice.one_in(3) {
             let (hook, became) = dice.pick(&left);
-            let at = if dice.one_in(3) { *dice.pick(&Hook::ALL) } else { hook.opposite() };
+            let at = if dice.one_in(3) { *dice.pick(&Hook::OF_FRAMES) } else { hook.opposite() };
             (at, answer(became))
         } else {
-            (*dice.pick(&Hook::ALL), frame(&mut dice))
+            (*dice.pick(&Hook::OF_FRAMES), frame(&mut dice))
         };
         let (verdict, became) = host.run(hook, &frame);
         if verdict.disposition() == Disposition::Forwarded {

@@ -9,6 +9,7 @@ use netlab_agent::datapath::object::Sizes;
 use netlab_common::abi::config::Config;
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
+use netlab_common::abi::fragment::{Fragment, FragmentKey, Waiting, place};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
@@ -28,6 +29,7 @@ pub fn sizes(rules: &Rules) -> Sizes {
         zones: 16,
         interfaces: 16,
         rules: 16,
+        uplink_header: 14,
     }
 }
 
@@ -43,6 +45,8 @@ pub fn empty(object: &mut Ebpf) -> anyhow::Result<()> {
     clear_counters::<Count>(object, names::VERDICT_COUNTERS)?;
     clear_hash::<Tuple<4>, FlowRef>(object, names::KEYS)?;
     clear_hash::<Tuple<4>, FlowRef>(object, names::CONTACTS)?;
+    clear_hash::<FragmentKey<4>, Fragment>(object, names::FRAGMENTS)?;
+    clear_waiting(object)?;
     clear_hash::<ForwardKey<4>, ForwardPort>(object, names::FORWARD_PORTS)?;
     clear_hash::<u32, [u8; 4]>(object, names::INTERFACES)?;
     clear_trie::<AllowKey<4>, u32>(object, names::ALLOW)?;
@@ -57,6 +61,17 @@ fn clear_array<V: Pod + Zeroable>(object: &mut Ebpf, name: &str) -> anyhow::Resu
     let mut map = Array::<_, V>::try_from(map_mut(object, name)?)?;
     for index in 0..map.len() {
         map.set(index, V::zeroed(), 0)?;
+    }
+    Ok(())
+}
+
+/// Frees the places in which fragments wait; writing each of them, as long as they are, would take a while.
+fn clear_waiting(object: &mut Ebpf) -> anyhow::Result<()> {
+    let mut map = Array::<_, Waiting<4>>::try_from(map_mut(object, names::WAITING)?)?;
+    for index in 0..map.len() {
+        if map.get(&index, 0)?.state != place::FREE {
+            map.set(index, Waiting::zeroed(), 0)?;
+        }
     }
     Ok(())
 }

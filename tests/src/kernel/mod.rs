@@ -129,8 +129,10 @@ impl Kernel {
             (place, action) => bail!("{} in {place:?} gave action {action}", verdict.name()),
         };
         let drops = verdict.disposition() == Disposition::Dropped;
-        ensure!(drops == (action != Action::GoOn), "{} in {:?}: {action:?}", verdict.name(), self.place);
-        Ok(Outcome { verdict, answered: action == Action::SendBack, frame: became })
+        // What is not dropped and sent elsewhere goes by the loopback interface.
+        let fits = if drops { action != Action::GoOn } else { action != Action::Drop };
+        ensure!(fits, "{} in {:?}: {action:?}", verdict.name(), self.place);
+        Ok(Outcome { verdict, answered: drops && action == Action::SendBack, frame: became })
     }
 
     /// Runs the program that sweeps over all slots; how many flows it took away.

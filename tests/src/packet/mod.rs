@@ -317,21 +317,21 @@ pub fn answer(frame: &[u8]) -> Vec<u8> {
     let mut answer = frame.to_vec();
     answer[..6].copy_from_slice(&frame[6..12]);
     answer[6..12].copy_from_slice(&frame[..6]);
-    let (src, dst) = (at.ip + ipv4::SRC, at.ip + ipv4::DST);
+    let (src, dst) = (at.ip() + ipv4::SRC, at.ip() + ipv4::DST);
     answer[src..src + 4].copy_from_slice(&frame[dst..dst + 4]);
     answer[dst..dst + 4].copy_from_slice(&frame[src..src + 4]);
     let mut sealed = true;
     match at.tuple.protocol {
-        protocol::ICMP => answer[at.transport] = icmp::ECHO_REPLY,
+        protocol::ICMP => answer[at.transport()] = icmp::ECHO_REPLY,
         number => {
-            answer[at.transport..at.transport + 2]
-                .copy_from_slice(&frame[at.transport + 2..at.transport + 4]);
-            answer[at.transport + 2..at.transport + 4]
-                .copy_from_slice(&frame[at.transport..at.transport + 2]);
+            answer[at.transport()..at.transport() + 2]
+                .copy_from_slice(&frame[at.transport() + 2..at.transport() + 4]);
+            answer[at.transport() + 2..at.transport() + 4]
+                .copy_from_slice(&frame[at.transport()..at.transport() + 2]);
             if number == protocol::TCP {
-                answer[at.transport + tcp_header::FLAGS] |= tcp_header::ACK;
+                answer[at.transport() + tcp_header::FLAGS] |= tcp_header::ACK;
             } else {
-                let field = at.transport + udp_header::CHECKSUM;
+                let field = at.transport() + udp_header::CHECKSUM;
                 sealed = frame[field..field + 2] != [0, 0];
             }
         }

@@ -37,9 +37,9 @@ fn there_and_back(host: &Host, there: Hook, back: Hook, packet: &[u8]) -> Result
 fn rival(packet: &Packet) -> Vec<u8> {
     let at = headers(&packet.frame());
     let mut frame = packet.clone().from("10.10.0.99").frame();
-    let sport = &packet.frame()[at.transport..at.transport + 2];
+    let sport = &packet.frame()[at.transport()..at.transport() + 2];
     if at.tuple.protocol == TCP || at.tuple.protocol == UDP {
-        frame[at.transport..at.transport + 2].copy_from_slice(sport);
+        frame[at.transport()..at.transport() + 2].copy_from_slice(sport);
     }
     frame
 }

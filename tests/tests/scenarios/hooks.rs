@@ -1,14 +1,13 @@
-//! What is no flow's, at each hook: fragments, protocols without ports, unasked echo replies, frames that
+//! What is no flow's, at each hook: kinds of packets that are not translated, unasked echo replies, frames that
 //! cannot be read, and senders who are not who they say.
 
 use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{
-    self, Fragment, Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Unsolicited,
-    Unsupported,
+    self, Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Unsolicited, Unsupported,
 };
 use netlab_tests::cases::{EARTH, EARTH_5555, HOST, NEPTUNE_5555, WORLD, WORLD_80, WORLD_7777};
 use netlab_tests::host::Host;
-use netlab_tests::packet::{Packet, not_ipv4, other, ping, pong, tcp, udp};
+use netlab_tests::packet::{Packet, icmp_message, not_ipv4, other, ping, pong, tcp, udp};
 use netlab_tests::rules::Rules;
 
 /// A node's packet at each hook, in their order.
@@ -21,20 +20,14 @@ fn assert_verdicts(packet: &Packet, verdicts: [Verdict; 4]) {
 }
 
 #[test]
-fn fragments_stay_among_the_nodes() {
-    for (offset, more) in [(0, true), (100, true), (200, false)] {
-        let piece = udp(EARTH_5555, WORLD_80).fragment(offset, more);
-        assert_verdicts(&piece, [NoRule, NoRule, SpoofedSource, Fragment]);
-        assert_verdicts(&piece.from(WORLD).to(EARTH), [NoRule, NoRule, Unsolicited, NoRule]);
+fn what_no_flow_can_be_made_of_stays_among_the_nodes() {
+    const DCCP: u8 = 33;
+    const REDIRECT: u8 = 5;
+    for packet in [other(EARTH, WORLD, DCCP), icmp_message(EARTH, WORLD, REDIRECT)] {
+        assert_verdicts(&packet, [NoRule, NoRule, SpoofedSource, Unsupported]);
+        assert_verdicts(&packet.clone().from(WORLD).to(EARTH), [NoRule, NoRule, Unsolicited, NoRule]);
+        assert_verdicts(&packet.from(WORLD).to(HOST), [NoRule; 4]);
     }
-}
-
-#[test]
-fn protocols_without_ports_stay_among_the_nodes() {
-    let packet = other(EARTH, WORLD, 132);
-    assert_verdicts(&packet, [NoRule, NoRule, SpoofedSource, Unsupported]);
-    assert_verdicts(&packet.clone().from(WORLD).to(EARTH), [NoRule, NoRule, Unsolicited, NoRule]);
-    assert_verdicts(&packet.from(WORLD).to(HOST), [NoRule; 4]);
 }
 
 #[test]

@@ -5,13 +5,15 @@ use std::cell::{Cell, RefCell};
 use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event;
 use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple};
+use netlab_common::abi::fragment::{Fragment, FragmentKey};
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use netlab_common::abi::verdict::Verdict;
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::Ending;
 use netlab_common::fake::MemTables;
-use netlab_common::tables::{Claim, Rules, Tables, Traffic};
+use netlab_common::packet::Headers;
+use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic};
 
 /// What happens before a claim; what it gives is the claim's answer.
 type Event<'a> = Box<dyn FnOnce() -> Option<Claim> + 'a>;
@@ -23,11 +25,18 @@ pub struct Meddled<'a> {
     /// Happens once.
     before: RefCell<Option<Event<'a>>>,
     draft: Cell<Option<(NewFlow<4>, u32)>>,
+    headers: Cell<Option<Headers<4>>>,
 }
 
 impl<'a> Meddled<'a> {
     pub fn new(tables: &'a MemTables, key: Tuple<4>, before: impl FnOnce() -> Option<Claim> + 'a) -> Self {
-        Meddled { tables, key, before: RefCell::new(Some(Box::new(before))), draft: Cell::new(None) }
+        Meddled {
+            tables,
+            key,
+            before: RefCell::new(Some(Box::new(before))),
+            draft: Cell::new(None),
+            headers: Cell::new(None),
+        }
     }
 }
 
@@ -42,6 +51,14 @@ macro_rules! hand_on {
 
 impl Tables<4> for Meddled<'_> {
     type Draft = Box<NewFlow<4>>;
+    type Headers = Box<Headers<4>>;
+
+    fn set_headers(&self, headers: &Headers<4>) {
+        self.headers.set(Some(*headers));
+    }
+    fn headers(&self) -> Option<Box<Headers<4>>> {
+        self.headers.get().map(Box::new)
+    }
 
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
         let before = if *key == self.key { self.before.take() } else { None };
@@ -98,7 +115,7 @@ impl Tables<4> for Meddled<'_> {
         fn count_rule(rule: u32, direction: Direction, traffic: Traffic, new_flow: u64);
         fn count_received(hook: Hook, traffic: Traffic);
         fn count_verdict(hook: Hook, verdict: Verdict, traffic: Traffic);
-        fn count_event(event: event::Event);
+        fn count_events(event: event::Event, times: u64);
     }
 }
 
@@ -112,5 +129,12 @@ impl Rules<4> for Meddled<'_> {
         fn masquerade(source: [u8; 4]) -> Option<MasqueradeTarget<4>>;
         fn lab_interface(index: u32) -> Option<[u8; 4]>;
         fn zone(address: [u8; 4]) -> Zone;
+    }
+}
+
+impl Fragments<4> for Meddled<'_> {
+    hand_on! {
+        fn fragment(key: &FragmentKey<4>) -> Option<Fragment>;
+        fn note_fragment(key: &FragmentKey<4>, fragment: Fragment);
     }
 }

@@ -53,6 +53,8 @@ pub fn tests() -> Group {
         &[
             "iproute2",
             "iputils-ping",
+            "iputils-tracepath",
+            "traceroute",
             "curl",
             "iperf3",
             "netcat-openbsd",
@@ -164,12 +166,12 @@ fn program_of(package: &str) -> Option<&str> {
         "iproute2" => Some("ip"),
         "iputils-ping" => Some("ping"),
         "netcat-openbsd" => Some("nc"),
+        "iputils-tracepath" => Some("tracepath"),
         "python3-scapy" => Some("scapy"),
         "nftables" => Some("nft"),
         "util-linux" => Some("nsenter"),
-        "curl" | "iperf3" | "tcpdump" | "python3" | "bpftool" | "conntrack" | "iptables" | "ethtool" => {
-            Some(package)
-        }
+        "curl" | "iperf3" | "tcpdump" | "python3" | "bpftool" | "conntrack" | "iptables" | "ethtool"
+        | "traceroute" => Some(package),
         _ => None,
     }
 }

@@ -63,6 +63,7 @@ fn timeouts(table: &FlowsTable, problems: &Problems) -> Timeouts {
             "udp" => &mut timeouts.udp,
             "udp_unreplied" => &mut timeouts.udp_unreplied,
             "icmp" => &mut timeouts.icmp,
+            "other" => &mut timeouts.other,
             other => unreachable!("`{other}` is no key of `timeouts`"),
         };
         let help = "it is in seconds, up to a year; such a flow is over when it has been idle for so long";

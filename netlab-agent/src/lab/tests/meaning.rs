@@ -200,7 +200,7 @@ fn an_eighth_of_the_flows_is_left_to_others_unless_the_file_says_otherwise() {
 #[test]
 fn every_timeout_has_its_key() {
     let text = "[flows]\nquarantine = 3600\npickup = true\ntimeouts = { tcp_established = 1, tcp_transitory = 2, \
-                tcp_closed = 3, tcp_reset = 4, udp = 5, udp_unreplied = 6, icmp = 31536000 }\n";
+                tcp_closed = 3, tcp_reset = 4, udp = 5, udp_unreplied = 6, icmp = 31536000,\n                other = 7 }\n";
     let flows = lab(&planets_and(text)).flows;
     let timeouts = Timeouts {
         tcp_established: 1,
@@ -210,6 +210,7 @@ fn every_timeout_has_its_key() {
         udp: 5,
         udp_unreplied: 6,
         icmp: 31_536_000,
+        other: 7,
     };
     assert_eq!(flows, Flows { quarantine: 3600, pickup: true, timeouts, ..Flows::default() });
 }

@@ -1,0 +1,47 @@
+//! IP options: the two that say by which way a packet is to go. Whoever sets them chooses whom the answers pass, and
+//! could reach behind the NAT; routers drop them by default (RFC 7126, sections 4.3 and 4.4), and so does netlab
+//! where a packet crosses the uplink.
+
+use super::Stage;
+use crate::abi::hook::Hook;
+use crate::abi::verdict::Verdict;
+use crate::net::ipv4;
+use crate::packet::Packet;
+
+/// Looks at the options of a packet that has some.
+#[inline(always)]
+pub fn options<P: Packet>(hook: Hook, packet: &P) -> u32 {
+    let crosses = matches!(hook, Hook::UplinkIn | Hook::UplinkOut);
+    let stage =
+        if crosses && is_source_routed(packet) { Stage::Verdict(Verdict::SourceRoute) } else { Stage::Again };
+    stage.pack()
+}
+
+/// Whether one of the options is a source route. At most forty bytes are options, and each step takes one at least.
+#[inline(always)]
+fn is_source_routed<P: Packet>(packet: &P) -> bool {
+    let start = packet.link_len();
+    let first: [u8; 1] = packet.load(start).unwrap_or([0]);
+    let end = ((first[0] & 0x0f) as usize) << 2;
+    let mut at = ipv4::MIN_LEN;
+    let mut step = 0;
+    while step < 40 && at < end {
+        // The mask keeps the offset within a header for the verifier.
+        let Some([kind]) = packet.load::<1>(start + (at & 63)) else { return false };
+        match kind {
+            ipv4::OPTION_END => return false,
+            ipv4::OPTION_NONE => at += 1,
+            ipv4::OPTION_LOOSE_ROUTE | ipv4::OPTION_STRICT_ROUTE => return true,
+            _ => {
+                let Some([len]) = packet.load::<1>(start + ((at + 1) & 63)) else { return false };
+                // A length that does not even cover itself is nonsense, and the receiver's to refuse.
+                if len < 2 {
+                    return false;
+                }
+                at += len as usize;
+            }
+        }
+        step += 1;
+    }
+    false
+}

@@ -1,0 +1,101 @@
+//! The stages as the pipeline calls them: each takes a number that says how, and gives one back. Whoever binds the
+//! pipeline to a hook may make each a function that the verifier looks at by itself, once, whoever calls it and from
+//! wherever: programs in which it has to follow every way through all of them are too large for it.
+
+use super::{arrival, fragment, known, now, open, options, related};
+use crate::abi::hook::Hook;
+use crate::answer;
+use crate::conntrack::create;
+use crate::conntrack::end;
+use crate::packet::Packet;
+use crate::tables::{Env, Tables};
+
+/// The stages of one packet at one hook.
+pub trait Stages {
+    /// Reads the headers, and lays them aside.
+    fn arrive(&mut self, how: u32) -> u32;
+    /// Looks at the IP options.
+    fn options(&mut self, how: u32) -> u32;
+    /// Has a fragment wait whose first one did not come yet.
+    fn wait(&mut self, how: u32) -> u32;
+    /// Translates an ICMP error.
+    fn relate(&mut self, how: u32) -> u32;
+    /// Translates a packet by its flow.
+    fn translate(&mut self, how: u32) -> u32;
+    /// Lays the flow aside that the packet opens.
+    fn open(&mut self, how: u32) -> u32;
+    /// Reserves a slot for it.
+    fn reserve(&mut self, how: u32) -> u32;
+    /// Makes it.
+    fn create(&mut self, how: u32) -> u32;
+    /// Answers a packet that is refused.
+    fn refuse(&mut self, how: u32) -> u32;
+    /// Sends on what waits for this fragment.
+    fn release(&mut self, how: u32) -> u32;
+}
+
+/// The stages themselves.
+#[derive(Debug)]
+pub struct Here<'a, P, T, E> {
+    /// Where the packet is.
+    pub hook: Hook,
+    /// The packet.
+    pub packet: &'a mut P,
+    /// What things are looked up in.
+    pub tables: &'a T,
+    /// What is around it.
+    pub env: &'a E,
+}
+
+impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
+    #[inline(always)]
+    fn arrive(&mut self, _: u32) -> u32 {
+        arrival::arrive(self.hook, self.packet, self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn options(&mut self, _: u32) -> u32 {
+        options::options(self.hook, self.packet)
+    }
+
+    #[inline(always)]
+    fn wait(&mut self, _: u32) -> u32 {
+        fragment::wait(self.hook, self.packet, self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn relate(&mut self, _: u32) -> u32 {
+        related::relate(self.hook, self.packet, self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn translate(&mut self, how: u32) -> u32 {
+        known::translate(self.hook, self.packet, self.tables, self.env, how)
+    }
+
+    #[inline(always)]
+    fn open(&mut self, how: u32) -> u32 {
+        open::open(self.hook, self.packet, self.tables, self.env, how)
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, _: u32) -> u32 {
+        end::sweep_in_passing(self.tables, self.env, now(self.tables, self.env));
+        u32::from(create::reserve(self.tables, self.env))
+    }
+
+    #[inline(always)]
+    fn create(&mut self, _: u32) -> u32 {
+        create::create(self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn refuse(&mut self, _: u32) -> u32 {
+        answer::refuse(self.hook, self.packet, self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn release(&mut self, _: u32) -> u32 {
+        fragment::release(self.hook, self.packet, self.tables, self.env)
+    }
+}
