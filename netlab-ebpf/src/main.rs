@@ -10,6 +10,7 @@
 #![allow(missing_docs)]
 
 mod atomic;
+mod byhand;
 mod counts;
 mod env;
 mod fragments;

@@ -11,6 +11,7 @@ use netlab_common::conntrack::end::{self, Ending};
 use netlab_common::packet::Headers;
 use netlab_common::tables::{Claim, Tables, Traffic};
 
+use crate::byhand::{no_tuple, word_of};
 use crate::maps::{
     CONFIG, CONTACTS, DRAFT, FLOWS, FREE_SLOTS, FRESH_SLOT, HEADERS, KEYS, PORTS, PULSE, SOURCES,
 };
@@ -211,9 +212,7 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn tuple(&self, slot: u32, direction: Direction) -> Tuple<4> {
-        let nothing =
-            Tuple { src: [0; 4], dst: [0; 4], sport: [0; 2], dport: [0; 2], protocol: 0, pad: [0; 3] };
-        let Some(flow) = FLOWS.get_ptr(slot) else { return nothing };
+        let Some(flow) = FLOWS.get_ptr(slot) else { return no_tuple() };
         // SAFETY: the pointer is to a whole aligned slot.
         unsafe {
             match direction {
@@ -326,7 +325,7 @@ impl Tables<4> for MapTables {
         let Some(bits) = PORTS.get_ptr_mut(shard) else { return false };
         let bit = 1u64 << (port & 63);
         // SAFETY: as above.
-        let before = unsafe { atomic::fetch_or(&raw mut (*bits).words[(port >> 6) as usize & 1023], bit) };
+        let before = unsafe { atomic::fetch_or(word_of(bits, port), bit) };
         before & bit == 0
     }
 
@@ -335,7 +334,7 @@ impl Tables<4> for MapTables {
         let Some(bits) = PORTS.get_ptr_mut(shard) else { return };
         let bit = 1u64 << (port & 63);
         // SAFETY: as above.
-        unsafe { atomic::fetch_and(&raw mut (*bits).words[(port >> 6) as usize & 1023], !bit) };
+        unsafe { atomic::fetch_and(word_of(bits, port), !bit) };
     }
 
     #[inline(always)]
@@ -431,9 +430,11 @@ impl Tables<4> for MapTables {
     }
 }
 
-/// Takes a flow away if it may go. A function of its own, because several places in a program need it.
+/// Takes a flow away if it may go. A function of its own, because several places in a program need it; and a global
+/// one, so that the verifier walks it once, for any slot, and not once for each place with all that is known there.
 #[inline(never)]
-fn reclaim_slot(slot: u32, now: u32, how: u32) -> u64 {
+#[unsafe(no_mangle)]
+extern "C" fn reclaim_slot(slot: u32, now: u32, how: u32) -> u64 {
     let how = if how == Ending::Evicted as u32 { Ending::Evicted } else { Ending::Expired };
     u64::from(end::reclaim(&MapTables, slot, now, how))
 }

@@ -1,0 +1,35 @@
+//! Instructions that are written by hand, where LLVM makes some that an older verifier does not take.
+
+use core::arch::asm;
+
+use netlab_common::abi::flow::Tuple;
+use netlab_common::abi::port::Shard;
+
+/// A tuple of zeros, from a register that LLVM does not know to be zero: it would have it written by `memset`, a
+/// function, which takes another 32 bytes of the stack on Linux 6.1.
+#[inline(always)]
+pub fn no_tuple() -> Tuple<4> {
+    let zero: u64;
+    // SAFETY: the instruction sets the register that it is given. A tuple has the size of four words, and any bytes
+    // are one.
+    unsafe {
+        asm!("{0} = 0", out(reg) zero, options(pure, nomem, nostack));
+        core::mem::transmute([zero as u32; 4])
+    }
+}
+
+/// The word of a bitmap that a port's bit is in. LLVM knows that a port has 16 bits, and leaves a mask out as
+/// needless; the verifier of Linux 6.1 has forgotten that by then, so the mask is an instruction of ours.
+///
+/// # Safety
+/// The pointer is to a whole bitmap.
+#[inline(always)]
+pub unsafe fn word_of(bits: *mut Shard, port: u16) -> *mut u64 {
+    let mut word = (port >> 6) as usize;
+    // SAFETY: the instruction only clears bits of the register that it is given; what is left of them is an
+    // index into the 1024 words of the bitmap.
+    unsafe {
+        asm!("{0} &= 1023", inout(reg) word, options(pure, nomem, nostack));
+        (&raw mut (*bits).words).cast::<u64>().add(word)
+    }
+}
