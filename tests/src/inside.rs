@@ -14,6 +14,7 @@ use nix::sys::socket::{Backlog, listen, sockopt::ReuseAddr};
 use nix::unistd::Pid;
 
 use crate::machine::Machine;
+use crate::need;
 
 /// How long a test's socket waits for its peer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,8 +73,8 @@ pub fn dial(
 /// # Panics
 /// Never: the times are not zero.
 pub fn patient(stream: &TcpStream) {
-    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+    stream.set_read_timeout(Some(need::patient(PATIENCE))).expect("not zero");
+    stream.set_write_timeout(Some(need::patient(PATIENCE))).expect("not zero");
 }
 
 /// A node's TCP server, with room for many connections that are not accepted yet.
@@ -98,7 +99,7 @@ pub fn serve_tcp(machine: &Machine, node: &str, at: SocketAddrV4) -> TcpListener
 pub fn bind_udp(machine: &Machine, node: &str, at: SocketAddrV4) -> UdpSocket {
     inside(machine, node, || {
         let socket = UdpSocket::bind(at).unwrap_or_else(|error| panic!("{at}: {error}"));
-        socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        socket.set_read_timeout(Some(need::patient(PATIENCE))).expect("not zero");
         socket
     })
 }

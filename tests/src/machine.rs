@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-/// How long a machine lives at the most, in seconds; nothing outlives its test by more.
-const LIFETIME: u32 = 300;
+use crate::need::patient;
+
+/// How long a machine lives at the most; nothing outlives its test by more.
+const LIFETIME: Duration = Duration::from_secs(300);
 
 /// A server for nodes: `echo.py NAME [tcp|udp]:ADDRESS:PORT…` answers each message with its own name, the
 /// address and port it sees the client at, and the message.
@@ -76,7 +78,8 @@ impl Machine {
              umount -l /sys/fs/bpf 2>/dev/null || true
              ip link set lo up
              echo ready
-             exec sleep {LIFETIME}"
+             exec sleep {}",
+            patient(LIFETIME).as_secs()
         );
         let mut holder = Command::new("unshare")
             .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"])
@@ -95,7 +98,8 @@ impl Machine {
     /// Runs a program in the machine, in the test's own folder, for at most a minute.
     pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> Ran {
         let mut command = self.command("timeout");
-        command.args(["--kill-after=5", "60", program]).args(arguments);
+        let limit = patient(Duration::from_secs(60)).as_secs().to_string();
+        command.args(["--kill-after=5", &limit, program]).args(arguments);
         let Output { status, stdout, stderr } = command.output().expect("nsenter is part of util-linux");
         Ran {
             code: status.code().unwrap_or(255),
@@ -149,9 +153,9 @@ impl Machine {
     /// # Panics
     /// When it still does not hold then.
     pub fn wait_until(&self, condition: &str) {
-        let script =
-            format!("for i in $(seq 500); do if {condition}; then exit 0; fi; sleep 0.02; done; exit 1");
-        let ran = self.run("timeout", ["10", "bash", "-c", &script]);
+        let script = format!("while ! {{ {condition}; }}; do sleep 0.02; done");
+        let limit = patient(Duration::from_secs(10)).as_secs().to_string();
+        let ran = self.run("timeout", [&limit, "bash", "-c", &script]);
         assert_eq!(ran.code, 0, "waited in vain for: {condition}\n{}{}", ran.stdout, ran.stderr);
     }
 
@@ -191,6 +195,8 @@ impl Machine {
             .env("LC_ALL", "C.UTF-8")
             .env("COLUMNS", "80")
             .env("NETLAB", netlab())
+            // The whole suite can be run with the older way of attaching programs.
+            .envs(std::env::var_os("NETLAB_ATTACH").map(|way| ("NETLAB_ATTACH", way)))
             .stdin(Stdio::null());
         command
     }
@@ -201,6 +207,7 @@ impl Machine {
         self.sh(": inventory
              stack() {
                  ip $1 -o -details link; ip $1 -o address; ip $1 -o route show table all; ip $1 rule
+                 tc $1 qdisc show | grep 'clsact\\|ingress'
              }
              settled() {
                  grep -v 'fe80::\\|ff00::/8' | sed -E 's/[a-z_]+_timer +[0-9.]+|NO-CARRIER,|,LOWER_UP| state [A-Z]+| linkdown//g'
@@ -245,7 +252,7 @@ impl Machine {
     /// # Panics
     /// When one is still there after five seconds.
     pub fn are_freed(&self, objects: &[BpfObject]) {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + patient(Duration::from_secs(5));
         for (kind, id) in objects {
             while self.run("bpftool", [kind, "show", "id", id]).code == 0 {
                 assert!(Instant::now() < deadline, "the {kind} {id} outlives its lab");
@@ -259,8 +266,9 @@ impl Machine {
     /// # Errors
     /// With both inventories' differences when they still differ after five seconds.
     pub fn is_as_before(&self, before: &str) -> Result<()> {
+        let deadline = Instant::now() + patient(Duration::from_secs(5));
         let mut now = String::new();
-        for _ in 0..50 {
+        while Instant::now() < deadline {
             now = self.inventory();
             if now == before {
                 return Ok(());

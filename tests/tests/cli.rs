@@ -209,16 +209,6 @@ fn a_kernel_without_bpf() {
 }
 
 #[test]
-fn a_kernel_without_tcx() {
-    const EINVAL: u32 = 22;
-    const BPF_LINK_CREATE: u32 = 28;
-    insta::assert_snapshot!(obstacle(
-        "true",
-        &format!("python3 deny.py {EINVAL} {BPF_LINK_CREATE} $NETLAB up")
-    ));
-}
-
-#[test]
 fn a_full_disk() {
     insta::assert_snapshot!(obstacle(
         "mkdir /run/netlab && mount -t tmpfs -o size=4k,nr_inodes=100 tmpfs /run/netlab",

@@ -2,6 +2,7 @@
 //! tool's state is used, and the machine is afterwards what it was before.
 
 use netlab_tests::machine::{Machine, example};
+use netlab_tests::need::has_links;
 
 /// Makes and removes an interface of this name in every namespace until every monitor has seen it: what
 /// happened before is then in the monitors' output too.
@@ -75,6 +76,9 @@ fn the_internet_comes_and_goes() {
     live("4-internet.toml", |machine| {
         let objects = machine.bpf_objects();
         for kind in ["link", "prog", "map"] {
+            if kind == "link" && !has_links() {
+                continue;
+            }
             assert!(objects.iter().any(|(found, _)| *found == kind), "no {kind} is pinned: {objects:?}");
         }
     });

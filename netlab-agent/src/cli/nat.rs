@@ -18,6 +18,7 @@ use crate::nat::{self, HostAddresses};
 use crate::netlink::{Link, Netlink};
 use crate::netns::Namespace;
 use crate::topology::folder::write_whole;
+use crate::topology::journal::Journal;
 use crate::topology::{Built, LabDir};
 use crate::{conntrack, topology};
 
@@ -37,6 +38,7 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     }
     let rules = nat::rules(lab, &known);
     let interfaces = nat::interfaces(lab, &uplink.name);
+    note_clsact(dir, host, &uplink.name)?;
     host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, header_len, &rules))??;
     note_programs(dir)
 }
@@ -53,6 +55,19 @@ fn header_len(links: &BTreeMap<String, Link>, uplink: &str) -> Result<u32> {
         )
         .hint("name an Ethernet interface, or a tun one, as `uplink` in `[host]`")
     })
+}
+
+/// Has the journal know of a qdisc that the uplink is about to get, so that `down` takes it away.
+fn note_clsact(dir: &LabDir, host: &Namespace, uplink: &str) -> Result<()> {
+    if host.enter(|| datapath::attach::lacks_clsact(uplink))?? {
+        Journal::note_clsact(dir)?;
+    }
+    Ok(())
+}
+
+/// Likewise of an uplink that may be gone at the moment.
+fn note_clsact_if_there(dir: &LabDir, host: &Namespace, uplink: &str, there: &[Interface]) -> Result<()> {
+    if there.iter().any(|one| one.name == uplink) { note_clsact(dir, host, uplink) } else { Ok(()) }
 }
 
 /// The host's side as it is now, with its interfaces by name.
@@ -104,6 +119,7 @@ pub async fn follow(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<Changes> {
     let mut attached: Vec<String> = missing.into_iter().map(|(name, _)| name).collect();
     attached.dedup();
     if !attached.is_empty() {
+        note_clsact_if_there(dir, &host, uplink, &there)?;
         host.enter(|| datapath::attach::attach(&lab.name, &there))??;
     }
     let pools: Vec<_> = lab.masquerades.iter().filter_map(|masquerade| masquerade.to).collect();
@@ -150,6 +166,7 @@ pub async fn upgrade(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<()> {
     let (_, links) = look(lab, &host, uplink).await?;
     let there: Vec<Interface> =
         nat::interfaces(lab, uplink).into_iter().filter(|one| links.contains_key(&one.name)).collect();
+    note_clsact_if_there(dir, &host, uplink, &there)?;
     let header_len = header_len(&links, uplink)?;
     host.enter(|| datapath::upgrade(&lab.name, &there, header_len))??;
     note_programs(dir)

@@ -84,6 +84,12 @@ fn aside(running: &Running) -> Result<Vec<String>> {
                 .to_owned(),
         );
     }
+    if !lab.forwards.is_empty() && !host.enter(|| datapath::attach::takes_links(nat::LOOPBACK))? {
+        aside.push(
+            "the kernel has no tcx links (Linux 6.6), without which the host's own processes cannot use forwards"
+                .to_owned(),
+        );
+    }
     Ok(aside)
 }
 

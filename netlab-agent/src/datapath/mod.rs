@@ -2,11 +2,13 @@
 //! that made it and anyone can read its maps.
 //!
 //! Everything is pinned under `/sys/fs/bpf/netlab/<lab>/v<ABI>`: maps and programs by their names, links as
-//! `<hook>@<interface>` (of a large lab only the uplink's; see `attach`). Removing the pins detaches the
-//! programs and frees the maps.
+//! `<hook>@<interface>`. Removing the pins detaches the programs and frees the maps. Of a large lab only the
+//! uplink has links, and where the kernel knows none, nothing has; there are filters instead (see `attach`).
 
 pub mod attach;
 pub mod bpffs;
+mod filters;
+mod links;
 pub mod maps;
 pub mod object;
 pub mod programs;
@@ -58,6 +60,22 @@ pub enum Error {
         hook: &'static str,
         /// What the kernel says.
         source: Box<aya::programs::links::LinkError>,
+    },
+    /// An interface's filters cannot be read or taken away.
+    #[error("the traffic-control filters of interface {interface} cannot be reached")]
+    Filter {
+        /// Interface name.
+        interface: String,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// An interface takes no clsact qdisc.
+    #[error("interface {interface} takes no clsact qdisc, on which netlab's filters hang")]
+    Clsact {
+        /// Interface name.
+        interface: String,
+        /// What the kernel says.
+        source: Box<aya::programs::tc::TcError>,
     },
     /// A map cannot be read or written.
     #[error("the map {name} cannot be used")]
@@ -117,8 +135,9 @@ impl Explain for Error {
             | Error::Program { .. }
             | Error::Attach { .. }
             | Error::Link { .. }
+            | Error::Filter { .. }
             | Error::BpfFs { .. } => Kind::Privilege,
-            Error::OtherAbi { .. } => Kind::Conflict,
+            Error::OtherAbi { .. } | Error::Clsact { .. } => Kind::Conflict,
             Error::RulesFull { .. } => Kind::Failed,
             Error::Absent { .. } | Error::Map { .. } | Error::Pin { .. } | Error::Unpinned { .. } => {
                 Kind::Failed
@@ -129,9 +148,15 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Error::Object(_) | Error::Program { .. } | Error::Attach { .. } | Error::Link { .. } => vec![
-                "netlab's NAT needs Linux 6.6 or newer with BPF, tcx and CAP_BPF; `uname -r` tells the version"
+                "netlab's NAT needs Linux 6.1 or newer with BPF, tcx or clsact, and CAP_BPF; `uname -r` tells the \
+                 version"
                     .into(),
             ],
+            Error::Clsact { interface, .. } => vec![format!(
+                "an `ingress` qdisc may have its place: see `tc qdisc show dev {interface}`; without one, the kernel \
+                 may lack the module sch_ingress"
+            )],
+            Error::Filter { .. } => vec!["they are listed by `tc filter show dev INTERFACE ingress`".into()],
             Error::Unpinned { lab } => {
                 vec![format!("take it down and up again: `netlab down -l {lab}`")]
             }
@@ -189,7 +214,7 @@ pub struct Interface {
 }
 
 /// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
-/// thread is in. Nothing stays behind when it fails.
+/// thread is in. Nothing stays behind when it fails, but for filters on the uplink, which [`attach::detach`] takes.
 ///
 /// # Errors
 /// See [`Error`].

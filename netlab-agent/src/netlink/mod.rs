@@ -2,6 +2,7 @@
 //! interfaces, addresses and routes, but no lab; and it never reads back what a caller does not need.
 
 mod address;
+mod filter;
 mod link;
 mod listen;
 mod monitor;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Explain, Kind};
 
 pub use address::InterfaceAddress;
+pub use filter::{Filter, FilterSocket, Side};
 pub use link::{Link, LinkChange, NewBridge, VethEnd};
 pub use listen::ListenSocket;
 pub use monitor::Monitor;

@@ -88,6 +88,7 @@ impl<'a> Builder<'a> {
             namespaces: self.named_stacks().map(record).collect(),
             guest: self.group.map(|group| self.guest(group)).transpose()?,
             uplink: None,
+            clsact: false,
         };
         Ok(journal.write(self.dir)?)
     }

@@ -131,6 +131,9 @@ pub struct Journal {
     pub guest: Option<Guest>,
     /// The uplink, once it is known.
     pub uplink: Option<Interface>,
+    /// Whether the uplink had no clsact qdisc before, and netlab has given it one.
+    #[serde(default)]
+    pub clsact: bool,
 }
 
 impl Journal {
@@ -157,6 +160,15 @@ impl Journal {
             return Err(JournalError::Version { lab: dir.name().to_owned(), found: format.version });
         }
         serde_json::from_slice(&text).map(Some).map_err(broken)
+    }
+
+    /// Notes that the uplink is about to get a clsact qdisc, which it lacks.
+    pub fn note_clsact(dir: &LabDir) -> Result<(), JournalError> {
+        if let Some(mut journal) = Journal::read(dir)?.filter(|journal| !journal.clsact) {
+            journal.clsact = true;
+            journal.write(dir)?;
+        }
+        Ok(())
     }
 
     /// Writes the journal; the old one stays whole until the new one is.
@@ -187,6 +199,7 @@ mod tests {
             namespaces: vec![NamespaceRecord { name: "earth".to_owned(), identity }],
             guest: Some(Guest { group: 9, ..Guest::default() }),
             uplink: None,
+            clsact: false,
         }
     }
 

@@ -12,6 +12,7 @@ use super::ending;
 use super::folder::{FolderError, LabDir};
 use super::journal::{Guest, Journal, JournalError, NamespaceRecord, State, SysctlRecord};
 use super::sysctl::{self, SysctlError};
+use crate::datapath::{self, attach};
 use crate::error::{Explain, Kind};
 use crate::netlink::{Link, Netlink, NetlinkError, NewRoute};
 use crate::netns::{self, Found, Identity, Namespace, NetnsError};
@@ -54,6 +55,9 @@ pub enum Problem {
         /// What the kernel said.
         source: NetlinkError,
     },
+    /// The uplink cannot be freed of the lab's filters.
+    #[error(transparent)]
+    Datapath(#[from] datapath::Error),
     /// A sysctl cannot be put back.
     #[error("cannot put back a sysctl of the host")]
     Sysctl(#[from] SysctlError),
@@ -85,6 +89,7 @@ impl Explain for Problem {
             Problem::Folder(error) => error.kind(),
             Problem::Netns(error) => error.kind(),
             Problem::Sysctl(error) => error.kind(),
+            Problem::Datapath(error) => error.kind(),
             Problem::Replaced(_) | Problem::Changed { .. } => Kind::Conflict,
             _ => Kind::Failed,
         }
@@ -96,6 +101,7 @@ impl Explain for Problem {
             Problem::Folder(error) => error.hints(),
             Problem::Netns(error) => error.hints(),
             Problem::Sysctl(error) => error.hints(),
+            Problem::Datapath(error) => error.hints(),
             Problem::Processes(_) => vec!["they may wait for a device; try `netlab down` again".to_owned()],
             Problem::Look(_) | Problem::Link { .. } | Problem::Route { .. } => {
                 vec!["the lab's journal was kept; try `netlab down` again".to_owned()]
@@ -128,15 +134,21 @@ async fn undo(dir: &LabDir, journal: &Journal, problems: &mut Vec<Problem>) {
     if !alive.is_empty() {
         problems.push(Problem::Processes(alive));
     }
-    if let Some(guest) = &journal.guest {
-        // A host stack that is gone has taken everything with it.
-        if let Some(host) = find_stack(journal.host) {
-            undo_links(journal, guest, &host, problems).await;
-            undo_sysctls(dir, journal, guest, &host, problems);
-        }
+    // A host stack that is gone has taken everything with it.
+    let host = find_stack(journal.host);
+    if let (Some(guest), Some(host)) = (&journal.guest, &host) {
+        undo_links(journal, guest, host, problems).await;
+        undo_sysctls(dir, journal, guest, host, problems);
     }
     for record in &journal.namespaces {
         problems.extend(undo_namespace(record, journal.state).err());
+    }
+    // Last, for the same reason as the rest of the datapath: see `cli::down`.
+    if let (Some(uplink), Some(host)) = (&journal.uplink, &host) {
+        match host.enter(|| attach::detach(&uplink.name, journal.clsact)) {
+            Ok(done) => problems.extend(done.err().map(Problem::from)),
+            Err(error) => problems.push(error.into()),
+        }
     }
 }
 
