@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod kernel;
 mod machine;
 mod process;
 mod run;

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::build;
+use crate::kernel;
 use crate::process::{Cmd, is_root};
 use crate::setup::{self, Purpose};
 use crate::workspace;
@@ -22,6 +23,10 @@ pub struct Options {
     /// Also the long tests: those marked `#[ignore]`, and many more cases of each property
     #[arg(long)]
     long: bool,
+    /// In a virtual machine with Debian's kernel of this version, such as 6.1: the tests that try the kernel, with
+    /// `--long` all that need one, or those that are named
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<String>,
     /// Only tests whose name contains one of these
     filter: Vec<String>,
     #[command(flatten)]
@@ -31,6 +36,14 @@ pub struct Options {
 /// Sets up, builds and tests.
 pub fn run(options: &Options) -> Result<()> {
     let root = workspace::root()?;
+    if let Some(version) = &options.kernel {
+        let wanted = match options.filter.as_slice() {
+            [] if options.long => kernel::Wanted::All,
+            [] => kernel::Wanted::Core,
+            words => kernel::Wanted::Named(words),
+        };
+        return kernel::run(&root, options.setup, version, wanted);
+    }
     let toolchain = setup::ensure(&root, options.setup, Purpose::Test)?;
     build::object(&root, &toolchain)?;
     run_tests(&root, options.long, &options.filter)

@@ -71,6 +71,11 @@ pub fn tests() -> Group {
     )
 }
 
+/// What starts Debian's kernels in a virtual machine.
+pub fn kernels() -> Group {
+    Group::new("to start another kernel", &["qemu-system-x86", "kmod", "xz-utils"])
+}
+
 /// The groups reduced to what is not installed; empty ones are left out, a package is named once.
 pub fn missing(groups: &[Group], installed: &[String]) -> Vec<Group> {
     let mut named: Vec<&String> = Vec::new();
