@@ -21,13 +21,13 @@ pub struct Quote<const N: usize> {
     pub checksum: usize,
 }
 
-/// Bytes of the quoted transport header that every quote has.
+/// Bytes of the quoted transport header that every quote has, unless the packet itself was shorter.
 const LEAST: usize = 8;
 
-/// Reads the quote that begins at `at`; `None` if it is cut short, is no first or only fragment, or its header
+/// Reads the quote that begins at `at` in an error that ends at `end`; `None` if it is cut short, is no first or only fragment, or its header
 /// checksum is wrong (RFC 5508 REQ-3a; where it has options it is not looked at, and stays wrong if it is).
 #[inline(always)]
-pub fn parse_quote<P: Packet>(packet: &P, at: usize) -> Option<Quote<4>> {
+pub fn parse_quote<P: Packet>(packet: &P, at: usize, end: usize) -> Option<Quote<4>> {
     let header: [u8; ipv4::MIN_LEN] = packet.load(at)?;
     let header_len = ((header[0] & 0x0f) as usize) << 2;
     let pieces = u16::from_be_bytes([header[ipv4::FRAGMENT], header[ipv4::FRAGMENT + 1]]);
@@ -39,7 +39,7 @@ pub fn parse_quote<P: Packet>(packet: &P, at: usize) -> Option<Quote<4>> {
         return None;
     }
     let transport = at + header_len;
-    let first: [u8; LEAST] = packet.load(transport)?;
+    let first: [u8; LEAST] = packet.load(transport).unwrap_or([0; LEAST]);
     let number = header[ipv4::PROTOCOL];
     let (source, destination) =
         ([first[ports::SRC], first[ports::SRC + 1]], [first[ports::DST], first[ports::DST + 1]]);
@@ -51,8 +51,13 @@ pub fn parse_quote<P: Packet>(packet: &P, at: usize) -> Option<Quote<4>> {
         protocol::DCCP => return None,
         _ => (Transport::Portless, [0; 2], [0; 2]),
     };
+    // What follows the error in its frame is padding, and no part of the quote.
+    let least = if matches!(kind, Transport::Portless) { 0 } else { LEAST };
+    if transport + least > end {
+        return None;
+    }
     let field = match number {
-        protocol::TCP if packet.load::<2>(transport + tcp::CHECKSUM).is_some() => tcp::CHECKSUM,
+        protocol::TCP if transport + tcp::CHECKSUM + 2 <= end => tcp::CHECKSUM,
         protocol::UDP if first[udp::CHECKSUM] | first[udp::CHECKSUM + 1] != 0 => udp::CHECKSUM,
         protocol::UDPLITE => udp::CHECKSUM,
         protocol::ICMP => icmp::CHECKSUM,

@@ -21,7 +21,9 @@ pub fn relate<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, ta
     let scene = Scene::new(hook, tables, env);
     let Some(headers) = tables.headers() else { return Stage::Stray.pack() };
     let headers: &Headers<4> = &headers;
-    let Some(quote) = parse_quote(packet, headers.transport() + icmp::LEN) else {
+    let len: [u8; 2] = packet.load(headers.ip() + ipv4::TOTAL_LEN).unwrap_or([0; 2]);
+    let end = headers.ip() + usize::from(u16::from_be_bytes(len));
+    let Some(quote) = parse_quote(packet, headers.transport() + icmp::LEN, end) else {
         return Stage::Verdict(stranger(packet, headers, &scene, None)).pack();
     };
     // Who sent the quoted packet would get an answer with this tuple, and the error takes the answer's way.
