@@ -2,7 +2,8 @@
 
 use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{
-    Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Unsolicited, Unsupported,
+    Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Tagged, Unsolicited,
+    Unsupported,
 };
 
 use super::{EARTH, EARTH_5555, EARTH_8000, HOST, HOST_5555, NEPTUNE_5555, WORLD, WORLD_80, WORLD_7777};
@@ -20,7 +21,7 @@ const ROUTER_SOLICITATION: u8 = 10;
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![];
-    cases.extend([leaks(), intruders(), not_ipv4_frames()]);
+    cases.extend([leaks(), intruders(), not_ipv4_frames(), of_vlans()]);
     cases.extend([untranslated(), unasked_echo_replies()]);
     cases.extend(malformed());
     cases
@@ -54,6 +55,25 @@ fn not_ipv4_frames() -> Case {
     let (arp, ipv6) = (not_ipv4([0x08, 0x06]), not_ipv4([0x86, 0xdd]));
     Hook::OF_FRAMES.into_iter().fold(Case::new("ARP and IPv6 pass", Rules::masquerading()), |case, hook| {
         case.frame_stays(hook, arp.clone(), NotIpv4).frame_stays(hook, ipv6.clone(), NotIpv4)
+    })
+}
+
+/// A tag may stand in the frame; one beside it is the kernel's, and no frame that is handed to a program has it.
+fn of_vlans() -> Case {
+    let tagged = |packet: Packet, tags: &[[u8; 4]]| {
+        let frame = packet.frame();
+        [&frame[..12], &tags.concat(), &frame[12..]].concat()
+    };
+    let case =
+        Case::new("frames of VLANs pass, and none with a node's source by the uplink", Rules::masquerading());
+    let (one, two) = ([[0x81, 0, 0, 5]], [[0x88, 0xa8, 0, 5], [0x81, 0, 0, 6]]);
+    [&one[..], &two].into_iter().fold(case, |case, tags| {
+        let node = || tagged(udp(EARTH_5555, WORLD_80), tags);
+        case.frame_stays(PortIn, node(), Tagged)
+            .frame_stays(PortOut, node(), Tagged)
+            .frame_stays(UplinkOut, node(), PrivateSource)
+            .frame_stays(UplinkOut, tagged(udp(HOST_5555, WORLD_80), tags), Tagged)
+            .frame_stays(UplinkIn, tagged(udp(WORLD_80, HOST_5555), tags), Tagged)
     })
 }
 

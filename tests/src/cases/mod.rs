@@ -1,7 +1,10 @@
 //! The table of cases that must come out the same on the host, in TC and in XDP, by story. A row reads: at
 //! this hook, this packet, gets this verdict and becomes that packet.
 
+pub mod errors;
+pub mod errors_in_vain;
 pub mod forward;
+pub mod fragments;
 pub mod guard;
 pub mod hairpin;
 pub mod host;
@@ -9,6 +12,7 @@ pub mod lifetime;
 pub mod limits;
 pub mod mapping;
 pub mod masquerade;
+pub mod protocols;
 pub mod random;
 pub mod targets;
 pub mod tcp;
@@ -52,6 +56,10 @@ pub fn table() -> Vec<Case> {
         limits::cases(),
         guard::cases(),
         wire::cases(),
+        errors::cases(),
+        errors_in_vain::cases(),
+        fragments::cases(),
+        protocols::cases(),
     ]
     .concat()
 }

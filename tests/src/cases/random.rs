@@ -6,13 +6,24 @@ use netlab_common::abi::rule::Filtering;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::protocol::{TCP, UDP};
 
+use super::errors;
 use crate::host::Host;
-use crate::packet::{Packet, answer, icmp_message, other, ping, pong, tcp, udp};
+use crate::packet::{
+    Packet, answer, error, headers, icmp_message, other, ping, pong, quote, sctp, tcp, udp, udp_lite,
+};
 use crate::progrun::Case;
 use crate::rules::Rules;
 
-const ADDRESSES: [&str; 7] =
-    ["10.10.0.10", "10.10.0.20", "10.10.0.30", "10.10.0.1", "192.168.0.108", "8.8.8.8", "172.16.0.1"];
+const ADDRESSES: [&str; 8] = [
+    "10.10.0.10",
+    "10.10.0.20",
+    "10.10.0.30",
+    "10.10.0.1",
+    "192.168.0.108",
+    "8.8.8.8",
+    "172.16.0.1",
+    "224.0.0.5",
+];
 const PORTS: [u16; 5] = [53, 3000, 5555, 8000, 40_000];
 
 /// Two cases of `count` packets, each with rules of its own. One packet in three answers what a packet before
@@ -34,7 +45,8 @@ fn case(seed: u64, count: usize, name: String, rules: &Rules) -> Case {
         let (hook, frame) = if !left.is_empty() && dice.one_in(3) {
             let (hook, became) = dice.pick(&left);
             let at = if dice.one_in(3) { *dice.pick(&Hook::OF_FRAMES) } else { hook.opposite() };
-            (at, answer(became))
+            let frame = if dice.one_in(3) { complaint(&mut dice, became) } else { answer(became) };
+            (at, frame)
         } else {
             (*dice.pick(&Hook::OF_FRAMES), frame(&mut dice))
         };
@@ -45,6 +57,17 @@ fn case(seed: u64, count: usize, name: String, rules: &Rules) -> Case {
         case = case.agrees(hook, frame);
     }
     case
+}
+
+/// An error about a packet that left, to whom it came from, and quoting more or less of it.
+fn complaint(dice: &mut Dice, about: &[u8]) -> Vec<u8> {
+    let [a, b, c, d] = headers(about).tuple.src;
+    let quoted = quote(about, 4 + dice.below(30));
+    let kind = *dice.pick(&errors::KINDS);
+    let to = format!("{a}.{b}.{c}.{d}");
+    let from = *dice.pick(&ADDRESSES);
+    let padding = if dice.one_in(4) { 110 } else { 0 };
+    error(from, &to, kind, &quoted).padded(padding).frame()
 }
 
 /// Forwards lead to two servers each reached by one port, so that no port of a client's is ever in the way:
@@ -73,7 +96,11 @@ fn mapping_rules() -> Rules {
 fn frame(dice: &mut Dice) -> Vec<u8> {
     let mut packet = packet(dice);
     if dice.one_in(8) {
-        packet = packet.options(1 + dice.below(10));
+        packet = if dice.one_in(4) {
+            packet.with_options(&[1, 0x83, 7, 4, 8, 8, 4, 4])
+        } else {
+            packet.options(1 + dice.below(10))
+        };
     }
     if dice.one_in(8) {
         packet = packet.fragment(dice.below(100) as u16, dice.one_in(2));
@@ -107,8 +134,11 @@ fn packet(dice: &mut Dice) -> Packet {
         4..7 => udp(&source, &target),
         7 => ping(from, to, ports.0),
         8 => pong(from, to, ports.0),
-        _ if dice.one_in(2) => icmp_message(from, to, dice.next() as u8),
-        _ => other(from, to, dice.next() as u8),
+        _ if dice.one_in(3) => icmp_message(from, to, dice.next() as u8),
+        _ if dice.one_in(3) => sctp(&source, &target),
+        _ if dice.one_in(3) => udp_lite(&source, &target),
+        _ if dice.one_in(3) => other(from, to, dice.next() as u8),
+        _ => other(from, to, *dice.pick(&[47, 47, 33])),
     };
     packet.payload(&data)
 }

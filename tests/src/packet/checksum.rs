@@ -36,8 +36,9 @@ pub fn seal(frame: &mut [u8], seal_udp: bool) {
 
     let Some(field) = transport_field(frame) else { return };
     frame[field..field + 2].fill(0);
-    let is_udp = frame[eth::LEN + ipv4::PROTOCOL] == protocol::UDP;
-    if is_udp && !seal_udp {
+    let number = frame[eth::LEN + ipv4::PROTOCOL];
+    let is_udp = matches!(number, protocol::UDP | protocol::UDPLITE);
+    if number == protocol::UDP && !seal_udp {
         return;
     }
     let whole = match !sum(pseudo_header(frame), segment(frame)) {
@@ -56,7 +57,7 @@ pub fn transport_field(frame: &[u8]) -> Option<usize> {
     }
     let (offset, least) = match frame[eth::LEN + ipv4::PROTOCOL] {
         protocol::TCP => (tcp::CHECKSUM, tcp::MIN_LEN),
-        protocol::UDP => (udp::CHECKSUM, udp::LEN),
+        protocol::UDP | protocol::UDPLITE => (udp::CHECKSUM, udp::LEN),
         protocol::ICMP => (icmp::CHECKSUM, icmp::LEN),
         _ => return None,
     };

@@ -2,6 +2,8 @@
 //! test says otherwise, and an answer is made from any frame as the other side would make it.
 
 pub mod checksum;
+mod error;
+mod pieces;
 mod refusal;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -11,7 +13,12 @@ use netlab_common::fake::BufPacket;
 use netlab_common::net::{eth, icmp, ipv4, protocol, tcp as tcp_header, udp as udp_header};
 use netlab_common::packet::{Headers, parse_ipv4};
 
+pub use error::{error, quote};
+pub use pieces::{one_piece, pieces};
 pub use refusal::refusal;
+
+/// Protocols whose header begins with two ports.
+const HAS_PORTS: [u8; 4] = [protocol::TCP, protocol::UDP, protocol::UDPLITE, protocol::SCTP];
 
 const MACS: [u8; 12] = [0x02, 0, 0, 0, 0, 0x0a, 0x02, 0, 0, 0, 0, 0x0b];
 
@@ -24,6 +31,8 @@ pub struct Packet {
     payload: Vec<u8>,
     options: Vec<u8>,
     fragment: u16,
+    number: u16,
+    ttl: u8,
     numbers: (u32, u32),
     shortest: usize,
     edits: Vec<Edit>,
@@ -33,7 +42,10 @@ pub struct Packet {
 enum Transport {
     Tcp { flags: u8 },
     Udp { sealed: bool },
+    UdpLite,
+    Sctp,
     Icmp { kind: u8, identifier: u16 },
+    Error { kind: u8, code: u8, rest: [u8; 4] },
     Other(u8),
 }
 
@@ -68,6 +80,18 @@ pub fn pong(from: &str, to: &str, identifier: u16) -> Packet {
     Packet::new(from, to, Transport::Icmp { kind: icmp::ECHO_REPLY, identifier })
 }
 
+/// A UDP-Lite datagram, whose checksum covers all of it (RFC 3828).
+#[must_use]
+pub fn udp_lite(from: &str, to: &str) -> Packet {
+    Packet::new(from, to, Transport::UdpLite)
+}
+
+/// An SCTP packet. Nobody on the way looks at its checksum.
+#[must_use]
+pub fn sctp(from: &str, to: &str) -> Packet {
+    Packet::new(from, to, Transport::Sctp)
+}
+
 /// An ICMP message of some other type.
 #[must_use]
 pub fn icmp_message(from: &str, to: &str, kind: u8) -> Packet {
@@ -91,7 +115,19 @@ impl Packet {
         let payload = b"netlab".to_vec();
         let (from, to) = (endpoint(from), endpoint(to));
         let (options, edits) = (vec![], vec![]);
-        Packet { from, to, transport, payload, options, fragment: 0, numbers: (1, 1), shortest: 0, edits }
+        Packet {
+            from,
+            to,
+            transport,
+            payload,
+            options,
+            fragment: 0,
+            number: 0x1234,
+            ttl: 64,
+            numbers: (1, 1),
+            shortest: 0,
+            edits,
+        }
     }
 
     /// The same from elsewhere.
@@ -192,6 +228,26 @@ impl Packet {
         Packet { options: vec![1; words * 4], ..self }
     }
 
+    /// These IPv4 options, filled up with zeroes to whole words.
+    #[must_use]
+    pub fn with_options(self, options: &[u8]) -> Self {
+        let mut options = options.to_vec();
+        options.resize(options.len().next_multiple_of(4), 0);
+        Packet { options, ..self }
+    }
+
+    /// Another identification than all others have.
+    #[must_use]
+    pub fn number(self, number: u16) -> Self {
+        Packet { number, ..self }
+    }
+
+    /// Another time to live.
+    #[must_use]
+    pub fn ttl(self, ttl: u8) -> Self {
+        Packet { ttl, ..self }
+    }
+
     /// A piece of a fragmented datagram, `offset` in units of eight bytes.
     #[must_use]
     pub fn fragment(self, offset: u16, more: bool) -> Self {
@@ -241,14 +297,16 @@ impl Packet {
         let number = match self.transport {
             Transport::Tcp { .. } => protocol::TCP,
             Transport::Udp { .. } => protocol::UDP,
-            Transport::Icmp { .. } => protocol::ICMP,
+            Transport::UdpLite => protocol::UDPLITE,
+            Transport::Sctp => protocol::SCTP,
+            Transport::Icmp { .. } | Transport::Error { .. } => protocol::ICMP,
             Transport::Other(number) => number,
         };
         let mut header = vec![0x40 | (header_len / 4) as u8, 0];
         header.extend(((header_len + self.transport().len()) as u16).to_be_bytes());
-        header.extend([0x12, 0x34]);
+        header.extend(self.number.to_be_bytes());
         header.extend(self.fragment.to_be_bytes());
-        header.extend([64, number, 0, 0]);
+        header.extend([self.ttl, number, 0, 0]);
         header.extend(self.from.ip().octets());
         header.extend(self.to.ip().octets());
         header
@@ -269,6 +327,20 @@ impl Packet {
                 bytes.extend(self.to.port().to_be_bytes());
                 bytes.extend(((udp_header::LEN + self.payload.len()) as u16).to_be_bytes());
                 bytes.extend([0, 0]);
+            }
+            Transport::UdpLite => {
+                bytes.extend(self.from.port().to_be_bytes());
+                bytes.extend(self.to.port().to_be_bytes());
+                bytes.extend([0, 0, 0, 0]);
+            }
+            Transport::Sctp => {
+                bytes.extend(self.from.port().to_be_bytes());
+                bytes.extend(self.to.port().to_be_bytes());
+                bytes.extend([0, 0, 0, 7, 0xc5, 0x5c, 0x5c, 0xc5]);
+            }
+            Transport::Error { kind, code, rest } => {
+                bytes.extend([kind, code, 0, 0]);
+                bytes.extend(rest);
             }
             Transport::Icmp { kind, identifier } => {
                 bytes.extend([kind, 0, 0, 0]);
@@ -323,18 +395,19 @@ pub fn answer(frame: &[u8]) -> Vec<u8> {
     let mut sealed = true;
     match at.tuple.protocol {
         protocol::ICMP => answer[at.transport()] = icmp::ECHO_REPLY,
-        number => {
+        number if HAS_PORTS.contains(&number) => {
             answer[at.transport()..at.transport() + 2]
                 .copy_from_slice(&frame[at.transport() + 2..at.transport() + 4]);
             answer[at.transport() + 2..at.transport() + 4]
                 .copy_from_slice(&frame[at.transport()..at.transport() + 2]);
             if number == protocol::TCP {
                 answer[at.transport() + tcp_header::FLAGS] |= tcp_header::ACK;
-            } else {
+            } else if number == protocol::UDP {
                 let field = at.transport() + udp_header::CHECKSUM;
                 sealed = frame[field..field + 2] != [0, 0];
             }
         }
+        _ => {}
     }
     checksum::seal(&mut answer, sealed);
     answer
