@@ -2,6 +2,7 @@
 //! cases that must come out the same on each; a private machine for the whole program, and what its wires
 //! carried.
 
+pub mod dice;
 pub mod need;
 pub mod packet;
 pub mod rules;
@@ -19,6 +20,7 @@ pub mod labs;
 pub mod machine;
 
 pub mod attack;
+pub mod differential;
 pub mod inside;
 pub mod live;
 pub mod segment;

@@ -37,6 +37,11 @@ impl Wire {
         Self::open_for(machine, node, interface, 0)
     }
 
+    /// A socket that hears every frame that comes in, whatever it carries, and does not wait for any.
+    pub fn open_to_all(machine: &Machine, node: &str, interface: &str) -> Self {
+        Self::open_for(machine, node, interface, libc::ETH_P_ALL as u16)
+    }
+
     fn open_for(machine: &Machine, node: &str, interface: &str, ethertype: u16) -> Self {
         inside(machine, node, || {
             let index = nix::net::if_::if_nametoindex(interface)
@@ -108,6 +113,11 @@ impl Wire {
         if unsafe { libc::poll(&raw mut poll, 1, patience.as_millis() as libc::c_int) } <= 0 {
             return None;
         }
+        self.take(buffer)
+    }
+
+    /// The next frame that has come in already.
+    pub fn take(&self, buffer: &mut [u8]) -> Option<usize> {
         // SAFETY: the buffer is as long as it says, and lives until the call is over.
         let got = unsafe {
             libc::recvfrom(

@@ -1,4 +1,4 @@
-//! The tables of docs/datapath.md that repeat the code say the same as the code.
+//! The tables of docs/datapath.md and docs/nat-behaviour.md that repeat the code say the same as the code.
 
 use std::fs;
 
@@ -7,11 +7,16 @@ use netlab_common::abi::event::Event;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
 use netlab_common::abi::verdict::Verdict;
+use netlab_tests::differential::EXPLAINED;
 use netlab_tests::machine::workspace;
 
-/// The rows of the first table below a heading, without its head: their cells.
+/// The rows of the first table below a heading of docs/datapath.md, without its head: their cells.
 fn rows(heading: &str) -> Vec<Vec<String>> {
-    let path = workspace().join("docs/datapath.md");
+    rows_of("docs/datapath.md", heading)
+}
+
+fn rows_of(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let path = workspace().join(document);
     let text = fs::read_to_string(path).expect("the document is in the repository");
     let lines = text.lines().skip_while(|line| *line != heading).skip_while(|line| !line.starts_with("|--"));
     lines
@@ -73,4 +78,11 @@ fn the_event_table_is_the_enum() {
         .map(|event| vec![format!("`{}`", event.name()), event.explain().trim().to_owned()])
         .collect();
     assert_same_table("## Events", &wanted);
+}
+
+#[test]
+fn the_table_of_differences_from_netfilter_has_those_that_the_twin_labs_allow() {
+    let rows = rows_of("docs/nat-behaviour.md", "## Where netlab differs from netfilter");
+    let named: Vec<_> = rows.into_iter().map(|cells| cells[0].clone()).collect();
+    assert_eq!(named, EXPLAINED.each_ref().map(|difference| format!("`{}`", difference.name)));
 }

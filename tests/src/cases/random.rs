@@ -7,6 +7,7 @@ use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::protocol::{TCP, UDP};
 
 use super::errors;
+use crate::dice::Dice;
 use crate::host::Host;
 use crate::packet::{
     Packet, answer, error, headers, icmp_message, other, ping, pong, quote, sctp, tcp, udp, udp_lite,
@@ -141,29 +142,4 @@ fn packet(dice: &mut Dice) -> Packet {
         _ => other(from, to, *dice.pick(&[47, 47, 33])),
     };
     packet.payload(&data)
-}
-
-/// Numbers by splitmix64: nothing but the seed decides them.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, many: usize) -> bool {
-        self.below(many) == 0
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
 }

@@ -1,0 +1,72 @@
+//! What a script has made of each talk so far, as far as it says why the twins differ later.
+
+use std::collections::{HashMap, HashSet};
+
+use netlab_common::net::tcp;
+
+use super::explain::{Came, Scene};
+use super::frame::{askew, endpoints};
+use super::place::{Endpoint, Talk};
+use super::step::Body;
+
+/// What is known of a talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Whether a packet opened a flow of it in netlab's twin, and nothing has in the kernel's.
+    pub is_netlabs: bool,
+    is_known: bool,
+    /// Whether a reset was sent.
+    pub was_reset: bool,
+    /// Whether a side has closed.
+    pub has_finished: bool,
+    /// Whether both sides have closed.
+    pub was_closed: bool,
+    /// Whether a side has opened it anew after that.
+    pub was_reopened: bool,
+    /// Whether an answer opened a flow of its own: in netlab's twin, in the kernel's.
+    pub was_mirrored: (bool, bool),
+    finished: [bool; 2],
+}
+
+/// What is known of all talks.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    talks: HashMap<Talk, Before>,
+    /// Protocol, sender and receiver of what was not translated: the kernel keeps flows of that, too.
+    knocks: HashSet<(u8, Endpoint, Endpoint)>,
+}
+
+impl Past {
+    /// Of one.
+    pub fn of(&self, talk: &Talk) -> Before {
+        self.talks.get(talk).copied().unwrap_or_default()
+    }
+
+    /// Whether the answerer of a talk has sent to its opener's port before anybody asked it to.
+    pub fn was_knocked_at(&self, talk: &Talk) -> bool {
+        let path = talk.path();
+        self.knocks.contains(&(talk.protocol, path.target, (path.seen, talk.ports.0)))
+    }
+
+    /// Takes in what came of one more step.
+    pub fn note(&mut self, scene: &Scene<'_>) {
+        if scene.came(scene.kernel) != Came::Translated {
+            let (from, to) = endpoints(scene.step, scene.kernel_alias);
+            self.knocks.insert((scene.step.talk.protocol, askew(scene.step, from), to));
+        }
+        let before = self.talks.entry(scene.step.talk).or_default();
+        let came = (scene.came(scene.netlab), scene.came(scene.kernel));
+        before.was_mirrored.0 |= came.0 == Came::Mirrored;
+        before.was_mirrored.1 |= came.1 == Came::Mirrored;
+        if let Body::Tcp { flags, .. } = scene.step.body {
+            before.was_reopened |= flags == tcp::SYN && before.has_finished;
+            before.was_reset |= flags & tcp::RST != 0;
+            before.finished[scene.step.side as usize] |= flags & tcp::FIN != 0;
+            before.has_finished = before.finished != [false; 2];
+            before.was_closed = before.finished == [true; 2];
+        }
+        before.is_known |= came.1 == Came::Translated;
+        before.is_netlabs |= came.0 == Came::Translated;
+        before.is_netlabs &= !before.is_known;
+    }
+}
