@@ -183,6 +183,10 @@ impl Generator {
         };
         if talk.at != End::World && self.dice.one_in(12) {
             talk.from = self.dice.pick(&End::NODES).address();
+            if talk.forward().is_some_and(|(target, _)| target.address() == talk.from) && !self.kinds.hairpin
+            {
+                talk.from = talk.at.address();
+            }
         }
         tidy(talk)
     }
