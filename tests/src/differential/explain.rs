@@ -9,6 +9,7 @@ use super::past::Before;
 use super::place::{End, is_hosts, is_private, where_is};
 use super::play::Heard;
 use super::step::{Body, Flaw, Options, Side, Step};
+use super::whole::whole;
 use crate::packet::checksum::checksums_valid;
 
 /// What a twin made of a step.
@@ -118,7 +119,10 @@ impl Scene<'_> {
 
     /// Whether this explains the difference.
     pub fn fits(&self, explanation: &Explanation) -> bool {
-        (explanation.fits)(self, self.came(self.netlab), self.came(self.kernel))
+        // A packet without hops left dies after it was translated; that it did shows in the error.
+        let meant =
+            |came| if self.step.shape.ttl <= 1 && came == Came::Error { Came::Translated } else { came };
+        (explanation.fits)(self, meant(self.came(self.netlab)), meant(self.came(self.kernel)))
     }
 
     /// What one twin made of it.
@@ -129,9 +133,9 @@ impl Scene<'_> {
         let naming = |alias| Naming::of(self.step, alias);
         let is = |wanted: Option<(End, Vec<Vec<u8>>)>, alias: u16| {
             wanted.is_some_and(|(at, frames)| {
-                let made: Vec<_> =
-                    frames.iter().map(|made| canonical(made, &naming(alias), self.step.shape.id)).collect();
-                at == *end && made.len() == 1 && same_but_options(&made[0], only)
+                let frames = whole(frames);
+                let Some((made, [])) = frames.split_first() else { return false };
+                at == *end && same_but_options(&canonical(made, &naming(alias), self.step.shape.id), only)
             })
         };
         let own = self.step.talk.ports.0;
@@ -155,6 +159,7 @@ impl Scene<'_> {
         let chosen = alias(frame, &mirror.talk).unwrap_or(own);
         let name = |frame: &[u8], port| canonical(frame, &Naming::of(&mirror, port), mirror.shape.id);
         frame::translated(&mirror, self.numbers).is_some_and(|(wanted, frames)| {
+            let frames = whole(frames);
             let Some((first, [])) = frames.split_first() else { return false };
             wanted == end && same_but_options(&name(first, own), &name(frame, chosen))
         })
@@ -195,7 +200,7 @@ fn unsolicited(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
         && is_private(talk.to)
         && !is_private(talk.from)
         && netlab == Came::Nothing
-        && matches!(kernel, Came::Untranslated | Came::Error)
+        && matches!(kernel, Came::Untranslated | Came::Translated | Came::Error)
 }
 
 /// The world has sent with a node's address.
@@ -264,7 +269,8 @@ fn kernel_forgets(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
 fn anothers_after_the_end(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
     (scene.past.was_reset || scene.past.was_closed)
         && matches!(netlab, Came::Nothing | Came::Reset | Came::Untranslated | Came::Mirrored)
-        && matches!(kernel, Came::Translated | Came::Mirrored)
+        && matches!(kernel, Came::Translated | Came::Mirrored | Came::Reset)
+        && netlab != kernel
 }
 
 /// The side that had answered opens a closed connection.
@@ -311,7 +317,8 @@ fn port_follows_source(scene: &Scene<'_>, _: Came, _: Came) -> bool {
 }
 
 /// The host's errors differ in whose name they come.
-fn error_in_anothers_name(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
+fn error_in_anothers_name(scene: &Scene<'_>, _: Came, _: Came) -> bool {
+    let (netlab, kernel) = (scene.came(scene.netlab), scene.came(scene.kernel));
     let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
     let source = eth::LEN + ipv4::CHECKSUM..eth::LEN + ipv4::DST;
     let without = |frame: &[u8]| [&frame[..source.start], &frame[source.end..]].concat();

@@ -99,8 +99,7 @@ impl Generator {
             side = Side::Opener;
         }
         let mut step = Step { talk, side, body, shape: PLAIN };
-        // The host numbers what it makes from low numbers on, or not at all.
-        self.id = self.id.wrapping_add(1) | 0x1000;
+        self.id = self.id.wrapping_add(1);
         step.shape = Shape { id: self.id, ..self.shape(&step, said > 0) };
         fit(&mut step);
         step
@@ -346,8 +345,8 @@ impl Generator {
             3 => Flaw::TotalLen(*self.dice.pick(&[0, 10, 19, 20, 24, 27, 28, 30, 2000, 65_535])),
             4 => Flaw::Version(*self.dice.pick(&[0, 5, 6, 15])),
             5 => Flaw::HeaderLen(*self.dice.pick(&[0, 4, 6, 15])),
-            6 if step.talk.protocol == protocol::TCP => Flaw::DataOffset(*self.dice.pick(&[0, 4, 15])),
-            7 if step.talk.protocol == protocol::UDP => Flaw::UdpLen(*self.dice.pick(&[0, 4, 7, 2000])),
+            6 if matches!(step.body, Body::Tcp { .. }) => Flaw::DataOffset(*self.dice.pick(&[0, 4, 15])),
+            7 if matches!(step.body, Body::Udp { .. }) => Flaw::UdpLen(*self.dice.pick(&[0, 4, 7, 2000])),
             _ => Flaw::None,
         }
     }

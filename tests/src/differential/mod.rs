@@ -16,6 +16,7 @@ mod past;
 mod spoil;
 mod sums;
 mod twin;
+mod whole;
 
 pub use explain::EXPLAINED;
 pub use generate::{Kinds, script};

@@ -9,8 +9,9 @@ use super::frame::{Moment, askew, endpoints, frames};
 use super::numbers::Numbers;
 use super::past::Past;
 use super::place::{End, Talk};
-use super::step::{Body, Side, Step};
+use super::step::{Body, Shape, Side, Step};
 use super::twin::{Nat, Twin};
+use super::whole::whole;
 use crate::inside::stay_on_cpu;
 
 /// What came out at the ends, comparable between twins.
@@ -20,6 +21,8 @@ pub type Heard = Vec<(End, Vec<u8>)>;
 pub struct Twins {
     netlab: Player,
     kernel: Player,
+    /// How many scripts were played.
+    plays: u16,
 }
 
 /// A twin, and the ports it has chosen.
@@ -83,7 +86,7 @@ impl Twins {
         let player = |nat| Player { twin: Twin::new(nat), aliases: HashMap::new() };
         let (netlab, kernel) = (player(first), player(Nat::Kernel));
         stay_on_cpu(0);
-        Twins { netlab, kernel }
+        Twins { netlab, kernel, plays: 0 }
     }
 
     /// Plays a script from the beginning, until the first difference that has no explanation.
@@ -107,10 +110,11 @@ impl Twins {
             player.twin.forget();
             player.aliases.clear();
         }
+        self.plays = self.plays.wrapping_add(1);
         let (mut numbers, mut past) = (Numbers::default(), Past::default());
         let mut invalid = self.kernel.twin.invalid();
         for (at, step) in script.iter().enumerate() {
-            let step = &self.as_opened(step);
+            let step = &self.as_opened(&self.renumbered(step));
             if self.netlab.is_anothers(step) || self.kernel.is_anothers(step) {
                 continue;
             }
@@ -154,6 +158,13 @@ impl Twins {
         figures.talks += self.netlab.aliases.len() as u64;
         figures.renamed +=
             self.netlab.aliases.iter().filter(|(talk, alias)| talk.ports.0 != **alias).count() as u64;
+    }
+
+    /// A step whose identification no script before it has had: pieces of datagrams wait for each other longer than
+    /// a script lasts.
+    fn renumbered(&self, step: &Step) -> Step {
+        let id = step.shape.id.wrapping_add(self.plays.wrapping_mul(257));
+        Step { shape: Shape { id, ..step.shape }, ..*step }
     }
 
     /// An answer in a talk that has no flow opens a talk of its own: the step as one of that.
@@ -234,7 +245,12 @@ impl Player {
         let mut is_new = false;
         let frames = frames(step, Moment { alias: self.alias(step), numbers });
         self.twin.send(sender, &frames);
-        let heard = self.twin.gather();
+        let mut heard = Vec::new();
+        let came = self.twin.gather();
+        for end in End::ALL {
+            let there = came.iter().filter(|(at, _)| *at == end).map(|(_, frame)| frame.clone());
+            heard.extend(whole(there.collect()).into_iter().map(|frame| (end, frame)));
+        }
         if step.side == Side::Opener && step.shape.askew == 0 {
             let far = step.talk.path().far;
             let learnt = heard.iter().filter(|(end, _)| Some(*end) == far);

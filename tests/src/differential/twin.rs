@@ -117,11 +117,20 @@ impl Twin {
 }
 
 fn note(end: End, frame: &[u8], heard: &mut Vec<(End, Vec<u8>)>) {
-    // What the bridges have learnt from is no packet, and their reports of multicast groups (IGMP) go by a clock.
-    let is_report = frame.first() == Some(&1) && frame.get(23) == Some(&2);
-    if frame.get(12..14) != Some(&FENCE) && !is_report {
+    // What the bridges have learnt from is no packet.
+    if frame.get(12..14) != Some(&FENCE) && !goes_by_a_clock(frame) {
         heard.push((end, frame.to_vec()));
     }
+}
+
+/// Whether a host has sent this at its own time: a bridge's report of multicast groups (IGMP), or the news that a
+/// datagram's last piece did not come.
+fn goes_by_a_clock(frame: &[u8]) -> bool {
+    let Some(packet) = frame.get(14..).filter(|packet| packet.len() > 20) else { return false };
+    let message = packet.get(usize::from(packet[0] & 0x0f) * 4..).unwrap_or_default();
+    // Only what the host makes itself sets out with 64.
+    (frame[0] == 1 && packet[9] == 2)
+        || (packet[8] == 64 && packet[9] == protocol::ICMP && message.starts_with(&[11, 1]))
 }
 
 /// The lab file. The uplink's packets are smaller than the others', and those of one bridge still smaller.
@@ -223,7 +232,7 @@ fn quieten(machine: &Machine) {
         "set -e
          sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.bridge.bridge-nf-call-iptables=0
          sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000000 net.ipv4.icmp_msgs_burst=10000000
-         sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=1
+         sysctl -qw net.netfilter.nf_conntrack_tcp_be_liberal=1 net.ipv4.ipfrag_time=1
          for conf in all default left right eth0; do
              sysctl -qw net.ipv4.conf.$conf.send_redirects=0 net.ipv4.conf.$conf.accept_redirects=0
              sysctl -qw net.ipv4.conf.$conf.rp_filter=0
