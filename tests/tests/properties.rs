@@ -3,6 +3,8 @@
 
 #[path = "properties/checksums.rs"]
 mod checksums;
+#[path = "properties/errors.rs"]
+mod errors;
 #[path = "properties/flows.rs"]
 mod flows;
 #[path = "properties/guards.rs"]

@@ -4,13 +4,14 @@
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::Filtering;
 use netlab_common::net::protocol::{TCP, UDP};
-use netlab_tests::packet::{Packet, icmp_message, other, ping, pong, tcp, udp};
+use netlab_tests::cases::errors::KINDS;
+use netlab_tests::packet::{Packet, error, icmp_message, other, ping, pong, quote, sctp, tcp, udp, udp_lite};
 use netlab_tests::rules::Rules;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 /// Nodes, the host's two addresses, and the world.
-const ADDRESSES: [&str; 8] = [
+const ADDRESSES: [&str; 9] = [
     "10.10.0.10",
     "10.10.0.20",
     "10.10.255.254",
@@ -19,6 +20,7 @@ const ADDRESSES: [&str; 8] = [
     "8.8.8.8",
     "8.8.4.4",
     "10.11.0.1",
+    "224.0.0.5",
 ];
 const PORTS: [u16; 8] = [0, 53, 80, 3000, 5555, 8000, 40_000, u16::MAX];
 
@@ -69,6 +71,18 @@ fn between(from: &str, to: &str, ports: (u16, u16), choice: usize, flags: u8) ->
         4 => ping(from, to, ports.0),
         5 => pong(from, to, ports.0),
         6 => icmp_message(from, to, flags),
+        7 => udp_lite(&source, &target),
+        8 => sctp(&source, &target),
+        // About the packet's own answer, as if whoever sends it had been asked.
+        9 => {
+            let asked = between(to, from, (ports.1, ports.0), usize::from(flags) % 9, flags);
+            error(
+                from,
+                to,
+                KINDS[usize::from(flags) % KINDS.len()],
+                &quote(&asked.frame(), 8 + ports.0 as usize % 40),
+            )
+        }
         _ => other(from, to, flags),
     }
 }
@@ -77,14 +91,18 @@ fn between(from: &str, to: &str, ports: (u16, u16), choice: usize, flags: u8) ->
 pub fn packet() -> impl Strategy<Value = Packet> {
     let ends = (select(&ADDRESSES[..]), select(&ADDRESSES[..]), select(&PORTS[..]), select(&PORTS[..]));
     let shape = (0usize..=10, prop::bool::weighted(0.1), any::<u16>(), any::<bool>());
-    (ends, 0usize..8, any::<u8>(), prop::collection::vec(any::<u8>(), 0..64), shape).prop_map(
+    (ends, 0usize..11, any::<u8>(), prop::collection::vec(any::<u8>(), 0..64), shape).prop_map(
         |((from, to, sport, dport), choice, flags, data, (words, is_piece, offset, padded))| {
-            let mut packet = between(from, to, (sport, dport), choice, flags).payload(&data);
+            let mut packet = between(from, to, (sport, dport), choice, flags);
+            // An error's data is what it quotes.
+            if choice != 9 {
+                packet = packet.payload(&data);
+            }
             if words > 7 {
                 packet = packet.options(words);
             }
             if is_piece {
-                packet = packet.fragment(offset & 0x1fff, true);
+                packet = packet.fragment(offset & 0x1fff & if flags & 1 == 0 { 0 } else { u16::MAX }, true);
             }
             if padded { packet.padded(60) } else { packet }
         },
@@ -94,7 +112,7 @@ pub fn packet() -> impl Strategy<Value = Packet> {
 /// A packet of a kind that may open a flow, from one end to the other, with ports and data of any value.
 pub fn opener(from: &'static str, to: &'static str) -> impl Strategy<Value = Packet> {
     let data = prop::collection::vec(any::<u8>(), 0..64);
-    (select(&[0usize, 2, 3, 4][..]), any::<(u16, u16)>(), data, 0usize..=10).prop_map(
+    (select(&[0usize, 2, 3, 4, 7][..]), any::<(u16, u16)>(), data, 0usize..=10).prop_map(
         move |(choice, ports, data, words)| between(from, to, ports, choice, 0).payload(&data).options(words),
     )
 }

@@ -4,7 +4,7 @@
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::hook::Hook::{PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict;
-use netlab_common::net::protocol::{TCP, UDP};
+use netlab_common::net::protocol::{TCP, UDP, UDPLITE};
 use netlab_tests::host::Host;
 use netlab_tests::packet::checksum::fault;
 use netlab_tests::packet::{Packet, answer, headers, tcp, tuple, udp};
@@ -34,11 +34,11 @@ fn there_and_back(host: &Host, there: Hook, back: Hook, packet: &[u8]) -> Result
 }
 
 /// The same protocol's packet to the same remote, from another node's same port: it takes that port first.
-fn rival(packet: &Packet) -> Vec<u8> {
+pub fn rival(packet: &Packet) -> Vec<u8> {
     let at = headers(&packet.frame());
     let mut frame = packet.clone().from("10.10.0.99").frame();
     let sport = &packet.frame()[at.transport()..at.transport() + 2];
-    if at.tuple.protocol == TCP || at.tuple.protocol == UDP {
+    if [TCP, UDP, UDPLITE].contains(&at.tuple.protocol) {
         frame[at.transport()..at.transport() + 2].copy_from_slice(sport);
     }
     frame
