@@ -10,9 +10,14 @@ pub struct Arrived {
     pub frame: BufPacket,
     /// The interface; zero for one that the host made itself.
     pub on: u32,
+    /// Whether it has a VLAN tag beside its bytes.
+    pub tagged: bool,
 }
 
 impl Packet for Arrived {
+    fn is_tagged(&self) -> bool {
+        self.tagged
+    }
     fn frame_len(&self) -> u32 {
         self.frame.frame_len()
     }

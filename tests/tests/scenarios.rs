@@ -6,6 +6,8 @@
 mod creation;
 #[path = "scenarios/forward.rs"]
 mod forward;
+#[path = "scenarios/fragments.rs"]
+mod fragments;
 #[path = "scenarios/hooks.rs"]
 mod hooks;
 #[path = "scenarios/lifetime.rs"]

@@ -3,8 +3,11 @@
 
 use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::verdict::Verdict::{
-    self, Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Unsolicited, Unsupported,
+    self, Malformed, MalformedPassed, NoRule, NotIpv4, PrivateSource, SpoofedSource, Tagged, Unsolicited,
+    Unsupported,
 };
+use netlab_common::fake::BufPacket;
+use netlab_tests::arrived::Arrived;
 use netlab_tests::cases::{EARTH, EARTH_5555, HOST, NEPTUNE_5555, WORLD, WORLD_80, WORLD_7777};
 use netlab_tests::host::Host;
 use netlab_tests::packet::{Packet, icmp_message, not_ipv4, other, ping, pong, tcp, udp};
@@ -52,6 +55,22 @@ fn what_cannot_be_read_stays_among_the_nodes() {
     ];
     for kind in kinds {
         assert_verdicts(&kind, [MalformedPassed, MalformedPassed, Malformed, Malformed]);
+    }
+}
+
+#[test]
+fn what_has_a_tag_beside_it_passes_unread_but_for_a_nodes_by_the_uplink() {
+    let host = Host::new(&Rules::masquerading());
+    for (from, verdicts) in [
+        (EARTH_5555, [Tagged, Tagged, Tagged, PrivateSource]),
+        (WORLD_7777, [Tagged, Tagged, Tagged, Tagged]),
+    ] {
+        let frame = BufPacket(udp(from, WORLD_80).frame());
+        for (hook, verdict) in [PortIn, PortOut, UplinkIn, UplinkOut].into_iter().zip(verdicts) {
+            let mut packet = Arrived { frame: frame.clone(), on: 0, tagged: true };
+            assert_eq!(host.run_on(hook, &mut packet, &host.tables).verdict, verdict, "{}", hook.name());
+            assert_eq!(packet.frame.0, frame.0);
+        }
     }
 }
 
