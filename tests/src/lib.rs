@@ -21,6 +21,7 @@ pub mod machine;
 
 pub mod attack;
 pub mod differential;
+pub mod hops;
 pub mod inside;
 pub mod live;
 pub mod segment;
