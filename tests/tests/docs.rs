@@ -1,6 +1,7 @@
 //! The tables of docs/datapath.md and docs/nat-behaviour.md that repeat the code say the same as the code.
 
 use std::fs;
+use std::path::Path;
 
 use netlab_common::abi::config::DEFAULT_SECONDS;
 use netlab_common::abi::event::Event;
@@ -85,4 +86,35 @@ fn the_table_of_differences_from_netfilter_has_those_that_the_twin_labs_allow() 
     let rows = rows_of("docs/nat-behaviour.md", "## Where netlab differs from netfilter");
     let named: Vec<_> = rows.into_iter().map(|cells| cells[0].clone()).collect();
     assert_eq!(named, EXPLAINED.each_ref().map(|difference| format!("`{}`", difference.name)));
+}
+
+/// All code of tests, in one text.
+fn code_of_tests(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder of the repository").flatten() {
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != "target" {
+            code_of_tests(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).expect("it is text"));
+        }
+    }
+}
+
+#[test]
+fn tests_that_the_documents_name_exist() {
+    let mut code = String::new();
+    for folder in ["tests", "netlab-common", "netlab-agent"] {
+        code_of_tests(&workspace().join(folder), &mut code);
+    }
+    for document in ["docs/nat-behaviour.md", "docs/nat-state.md"] {
+        let text = fs::read_to_string(workspace().join(document)).expect("it is in the repository");
+        // Names of tests are sentences: nothing else in backticks has so many words.
+        let is_name = |name: &&str| {
+            name.matches('_').count() >= 4
+                && name.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+        };
+        let names = text.split('`').filter(is_name);
+        let missing: Vec<&str> = names.filter(|name| !code.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{document} names tests that are not there: {missing:#?}");
+    }
 }

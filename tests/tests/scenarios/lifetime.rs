@@ -3,12 +3,12 @@
 use netlab_common::abi::config::Timeout;
 use netlab_common::abi::flow::life;
 use netlab_common::abi::hook::Hook::{self, UplinkIn, UplinkOut};
-use netlab_common::abi::verdict::Verdict::{self, FlowEnding, NoRule, NotSyn};
+use netlab_common::abi::verdict::Verdict::{self, FlowEnding, NoRule, NotSyn, Related};
 use netlab_common::conntrack::state;
 use netlab_common::tables::Tables as _;
 use netlab_tests::cases::{EARTH, EARTH_5555, HOST, HOST_5555, WORLD, WORLD_80};
 use netlab_tests::host::{Host, Moves};
-use netlab_tests::packet::{Packet, ping, pong, tcp, udp};
+use netlab_tests::packet::{Packet, error, ping, pong, quote, tcp, udp};
 use netlab_tests::rules::Rules;
 
 /// A flow brought into some state by its packets.
@@ -90,6 +90,19 @@ fn each_packet_starts_the_time_again() {
     for _ in 0..10 {
         host.wait(host.tables.timeout(Timeout::Icmp) - 1);
         host.step(UplinkOut, &ping(EARTH, WORLD, 1).frame(), Moves::onward(0));
+    }
+}
+
+#[test]
+fn an_icmp_error_neither_ends_a_flow_nor_keeps_it_alive() {
+    for packets in [established(), vec![(UplinkOut, udp(EARTH_5555, WORLD_80))]] {
+        let host = after(&packets);
+        let before = host.tables.live()[0];
+        let sent = packets[0].1.clone().from(HOST_5555).frame();
+        let told = error("8.8.4.4", HOST, (3, 3, [0; 4]), &quote(&sent, 8)).frame();
+        host.wait(100);
+        let _ = host.step(UplinkIn, &told, Moves::only(Related));
+        assert_eq!(host.tables.live(), [before], "state, times and counters stand still");
     }
 }
 
