@@ -98,6 +98,9 @@ pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
     if is_hosts_own || word(&bytes, ip + 4) != Some(sent) {
         set_word(&mut bytes, ip + 4, 0, &[header]);
     }
+    if is_hosts_own {
+        blank_time(&mut bytes, ip);
+    }
     one_zero(&mut bytes, header.at);
     if let Some(outline) = outline(&bytes, ip)
         && let Some(sum) = checksum(&outline).filter(|sum| !sum.may_be_absent)
@@ -105,6 +108,19 @@ pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
         one_zero(&mut bytes, sum.at);
     }
     bytes
+}
+
+/// Blanks what a host's answer to an ICMP timestamp request says of the time of day (RFC 792).
+fn blank_time(bytes: &mut [u8], ip: usize) {
+    let Some(outline) = outline(bytes, ip).filter(|outline| outline.protocol == protocol::ICMP) else {
+        return;
+    };
+    if bytes.get(outline.transport) == Some(&14) {
+        let sum = Sum { at: outline.transport + 2, may_be_absent: false };
+        for at in (outline.transport + 12..outline.transport + 20).step_by(2) {
+            set_word(bytes, at, 0, &[sum]);
+        }
+    }
 }
 
 /// One's complement has two zeros, and which one comes out depends on the way of computing.
