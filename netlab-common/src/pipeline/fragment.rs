@@ -1,7 +1,7 @@
 //! Fragments: the first one of a datagram has its ports, and tells the later ones. One that comes before it waits
 //! (RFC 4787 REQ-14: fragments are translated in whatever order they come).
 
-use super::open::{hidden, is_from_a_node};
+use super::open::{hidden, is_from_a_node, is_unicast};
 use super::{Scene, Stage, now};
 use crate::abi::clock;
 use crate::abi::event::Event;
@@ -69,7 +69,7 @@ fn may_be_translated<P: Packet, T: Tables<4>, E>(
         Hook::PortIn | Hook::UplinkIn => {
             matches!(tables.zone(headers.tuple.dst), Zone::Host | Zone::Pool)
         }
-        Hook::PortOut => tables.zone(headers.tuple.src) == Zone::Nodes,
+        Hook::PortOut => tables.zone(headers.tuple.src) == Zone::Nodes && is_unicast(headers.tuple.dst),
         // The host's stack sends them in order.
         Hook::LocalOut => false,
         Hook::UplinkOut => hidden(headers, tables).is_some() || is_from_a_node(packet, headers, tables),

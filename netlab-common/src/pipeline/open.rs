@@ -183,7 +183,7 @@ fn mapped<T: Tables<4>>(
 /// Whether an address is one host's: no multicast group (RFC 5771), no address of the reserved block, which ends
 /// with the limited broadcast (RFC 919).
 #[inline(always)]
-fn is_unicast(address: [u8; 4]) -> bool {
+pub fn is_unicast(address: [u8; 4]) -> bool {
     address[0] < 224
 }
 

@@ -135,6 +135,8 @@ fn without_the_first() -> Vec<Case> {
             FragmentWaits,
         )
         .frame_stays(PortOut, later(NEPTUNE_5555, EARTH_5555), FragmentWaits)
+        // To all: no flow has such a destination.
+        .frame_stays(PortOut, later(NEPTUNE_5555, "255.255.255.255:5555"), NoRule)
         // XDP has no way to send a frame on later.
         .only_in(&[Place::Tc]),
     ]
