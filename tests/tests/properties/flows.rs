@@ -144,7 +144,7 @@ fn random_packets_meet_rules_flows_and_limits() {
     let mut verdicts = BTreeSet::new();
     for room in [48, 4096] {
         let host = Host::new(&rules().room(room));
-        for _ in 0..3000 {
+        for _ in 0..12_000 {
             let tree = (hook(), packet()).new_tree(&mut runner).expect("a strategy without filters");
             let (hook, packet): (_, Packet) = tree.current();
             verdicts.insert(host.run(hook, &packet.frame()).0.name());
