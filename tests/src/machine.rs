@@ -240,6 +240,8 @@ impl Machine {
             } else if let Some(link) = pinned("link", pin) {
                 objects.extend(number(&link["id"]).map(|id| ("link", id)));
                 objects.extend(number(&link["prog_id"]).map(|id| ("prog", id)));
+            } else if let Some(program) = pinned("prog", pin) {
+                objects.extend(number(&program["id"]).map(|id| ("prog", id)));
             }
         }
         objects.sort();

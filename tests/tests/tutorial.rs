@@ -1,8 +1,10 @@
 //! The tutorial's four labs, from up to down: every check is green, a second `up` changes nothing, no classic
 //! tool's state is used, and the machine is afterwards what it was before.
 
+use std::time::Duration;
+
 use netlab_tests::machine::{Machine, example};
-use netlab_tests::need::has_links;
+use netlab_tests::need::{has_links, patient};
 
 /// Makes and removes an interface of this name in every namespace until every monitor has seen it: what
 /// happened before is then in the monitors' output too.
@@ -13,6 +15,8 @@ fn all_monitors_see(name: &str) -> String {
          done"
     )
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A lab's life; gives the machine while the lab is up to `look`.
 fn live(name: &str, look: impl FnOnce(&Machine)) {
@@ -26,6 +30,8 @@ fn live(name: &str, look: impl FnOnce(&Machine)) {
     let checks = machine.netlab(["check"]);
     assert_eq!(checks.code, 0, "{}{}", checks.stdout, checks.stderr);
 
+    // The kernel tells of carriers up to a second late, on a slow machine later.
+    std::thread::sleep(patient(SECOND) - SECOND);
     // The agent's pid and age, the neighbours and the rest must stay the same, so nothing at all may happen.
     let up = machine.inventory();
     let monitor =
