@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 use netlab_common::abi::flow::Tuple;
+use netlab_common::abi::fragment::WAITING_LEN;
 use netlab_common::abi::port::Shard;
 
 /// A tuple of zeros, from a register that LLVM does not know to be zero: it would have it written by `memset`, a
@@ -32,4 +33,18 @@ pub unsafe fn word_of(bits: *mut Shard, port: u16) -> *mut u64 {
         asm!("{0} &= 1023", inout(reg) word, options(pure, nomem, nostack));
         (&raw mut (*bits).words).cast::<u64>().add(word)
     }
+}
+
+/// A frame's length if it is one that can wait, else zero. LLVM would compare it to both bounds in registers of 32 bits,
+/// of which the verifier of Linux 6.1 remembers nothing once they have been on the stack; so it is one comparison of
+/// 64 bits, and what is passed on is made from the very register that was compared.
+#[inline(always)]
+pub fn waiting_len(len: u32) -> u64 {
+    let mut below = u64::from(len).wrapping_sub(1);
+    if below >= WAITING_LEN as u64 {
+        return 0;
+    }
+    // SAFETY: the instruction leaves the value as it is.
+    unsafe { asm!("{0} += 0", inout(reg) below, options(pure, nomem, nostack)) };
+    below + 1
 }

@@ -7,10 +7,11 @@ use aya_ebpf::helpers::generated::{
 };
 use netlab_common::abi::clock;
 use netlab_common::abi::event::Event;
-use netlab_common::abi::fragment::{FRAGMENT_TICKS, PLACES, WAITING as ALL, WAITING_LEN, Waiting, place};
+use netlab_common::abi::fragment::{FRAGMENT_TICKS, PLACES, WAITING as ALL, Waiting, place};
 use netlab_common::tables::{Env, NO_PLACE, Search, Tables, Waits};
 
 use crate::atomic;
+use crate::byhand::waiting_len;
 use crate::maps::{SCRATCH, WAITING};
 
 /// A search for a place in which a fragment can wait.
@@ -59,8 +60,9 @@ pub fn keep<T: Tables<4>, E: Env<4>>(skb: *mut __sk_buff, tables: &T, env: &E, w
         (*waiting).hook = waits.hook as u32;
         let len = (*skb).len;
         (*waiting).len = len;
-        let fits = len > 0 && len as usize <= WAITING_LEN;
-        if !fits || bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*waiting).frame).cast(), len) != 0 {
+        let len = waiting_len(len);
+        if len == 0 || bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*waiting).frame).cast(), len as u32) != 0
+        {
             atomic::exchange(state, place::FREE);
             return NO_PLACE;
         }
@@ -148,9 +150,12 @@ unsafe fn put_away(skb: *mut __sk_buff) -> u32 {
     let Some(bytes) = SCRATCH.get_ptr_mut(0) else { return 0 };
     // SAFETY: the caller's promise, and the buffer has room for what passes the comparison.
     unsafe {
-        let len = (*skb).len;
-        let fits = len > 0 && len as usize <= WAITING_LEN;
-        if fits && bpf_skb_load_bytes(skb.cast(), 0, bytes.cast(), len) == 0 { len } else { 0 }
+        let len = waiting_len((*skb).len);
+        if len != 0 && bpf_skb_load_bytes(skb.cast(), 0, bytes.cast(), len as u32) == 0 {
+            len as u32
+        } else {
+            0
+        }
     }
 }
 
@@ -171,15 +176,17 @@ unsafe fn send(skb: *mut __sk_buff, waiting: *mut Waiting<4>, is_ingress: bool) 
 /// Gives an skb other bytes.
 ///
 /// # Safety
-/// `skb` is the program's own context, and `bytes` points to [`WAITING_LEN`] bytes.
+/// `skb` is the program's own context, and `bytes` points to as many bytes as a frame that waits may have.
 #[inline(always)]
 unsafe fn fill(skb: *mut __sk_buff, bytes: *const u8, len: u32) -> bool {
-    if len == 0 || len as usize > WAITING_LEN {
+    let len = waiting_len(len);
+    if len == 0 {
         return false;
     }
+    let flags = u64::from(BPF_F_RECOMPUTE_CSUM);
     // SAFETY: the caller's promise, and the comparison.
     unsafe {
-        bpf_skb_change_tail(skb, len, 0) == 0
-            && bpf_skb_store_bytes(skb.cast(), 0, bytes.cast(), len, u64::from(BPF_F_RECOMPUTE_CSUM)) == 0
+        bpf_skb_change_tail(skb, len as u32, 0) == 0
+            && bpf_skb_store_bytes(skb.cast(), 0, bytes.cast(), len as u32, flags) == 0
     }
 }

@@ -34,6 +34,11 @@ impl XdpPacket {
                 (&raw const (*self.context).data_end).read_volatile(),
             )
         };
+        // An offset that LLVM knows to be small may have been on the stack since, and then the verifier of Linux 6.1
+        // has forgotten that.
+        let mut offset = offset;
+        // SAFETY: the instruction clears bits that no offset within a header has.
+        unsafe { asm!("{0} &= 0x3fff", inout(reg) offset, options(pure, nomem, nostack)) };
         let mut start = data as usize + offset;
         // The verifier ties a bound to the very register that was compared. Without this fence LLVM adds the
         // offset twice, once for the comparison and once for the access, and the tie is lost.

@@ -196,6 +196,7 @@ fn at_each_hook_received_is_forwarded_plus_passed_plus_dropped() {
          ip netns exec internet ping -c2 -i0.2 -W1 10.10.0.10
          ip netns exec internet ping -c2 -i0.2 -W1 192.168.0.108
          ip netns exec earth ping -c1 -W1 -s 3000 8.8.8.8
+         ip netns exec planet-host curl -s --max-time 5 http://192.168.0.108:3000/
          ip netns exec earth ping -c1 -W1 -t1 8.8.8.8");
     let stats = machine.json(&["stats"]);
     let number = |hook: &Value, name: &str| hook[name].as_u64().expect("a number");

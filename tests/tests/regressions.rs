@@ -252,7 +252,7 @@ publish = "3000:m1:8000"
     let lab = machine.write("lab.toml", &text);
     let _ = machine.netlab(["up".as_ref(), lab.as_os_str()]).ok();
     let _ = machine.sh_in("m20", "ping -c2 -i0.2 -W2 8.8.8.8").ok();
-    for node in ["internet", "m20"] {
+    for node in ["internet", "m20", "many-host"] {
         let _ = machine.sh_in(node, "curl -sS --max-time 5 http://192.168.0.108:3000/").ok();
     }
     let stats = machine.json(&["stats"]);

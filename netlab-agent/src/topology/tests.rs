@@ -89,6 +89,8 @@ fn the_plan_of_the_tutorial_reads_in_order() {
     make namespace neptune
     make namespace internet
     in host: set net.ipv4.ip_forward = 1
+    in host: set net.ipv4.conf.lo.accept_local = 1
+    in host: set net.ipv4.conf.lo.route_localnet = 1
     in earth: set net.ipv4.tcp_syncookies = 0
     in host: make bridge planet-br, address 02:c8:e3:c3:00:8d, mtu 9000
     make cable earth:earth-veth (mtu 9000) -- host:earth-br-veth (mtu 9000), port of planet-br
@@ -106,6 +108,7 @@ fn the_plan_of_the_tutorial_reads_in_order() {
     in host: add address 192.168.0.108/24 to eth0
     in host: add route to 0.0.0.0/0 via 192.168.0.1
     in earth: add route to 0.0.0.0/0 via 10.10.0.1
+    in host: set net.ipv4.conf.planet-br.accept_local = 1
     in host: set net.ipv4.conf.planet-br.rp_filter = 1
     ");
 }

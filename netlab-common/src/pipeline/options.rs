@@ -7,19 +7,23 @@ use crate::abi::hook::Hook;
 use crate::abi::verdict::Verdict;
 use crate::net::ipv4;
 use crate::packet::Packet;
+use crate::tables::Tables;
 
 /// Looks at the options of a packet that has some.
 #[inline(always)]
-pub fn options<P: Packet>(hook: Hook, packet: &P) -> u32 {
+pub fn options<P: Packet, T: Tables<4>>(hook: Hook, packet: &P, tables: &T) -> u32 {
     let crosses = matches!(hook, Hook::UplinkIn | Hook::UplinkOut);
-    let stage =
-        if crosses && is_source_routed(packet) { Stage::Verdict(Verdict::SourceRoute) } else { Stage::Again };
+    let stage = if crosses && is_source_routed(packet, tables) {
+        Stage::Verdict(Verdict::SourceRoute)
+    } else {
+        Stage::Again
+    };
     stage.pack()
 }
 
 /// Whether one of the options is a source route. At most forty bytes are options, and each step takes one at least.
 #[inline(always)]
-fn is_source_routed<P: Packet>(packet: &P) -> bool {
+fn is_source_routed<P: Packet, T: Tables<4>>(packet: &P, tables: &T) -> bool {
     let start = packet.link_len();
     let first: [u8; 1] = packet.load(start).unwrap_or([0]);
     let end = ((first[0] & 0x0f) as usize) << 2;
@@ -41,6 +45,8 @@ fn is_source_routed<P: Packet>(packet: &P) -> bool {
                 at += len as usize;
             }
         }
+        // The verifier then follows each step once, and not once for each way that the steps before it can have gone.
+        at = tables.forget(at as u32) as usize;
         step += 1;
     }
     false

@@ -55,7 +55,7 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
 
     #[inline(always)]
     fn options(&mut self, _: u32) -> u32 {
-        options::options(self.hook, self.packet)
+        options::options(self.hook, self.packet, self.tables)
     }
 
     #[inline(always)]
