@@ -70,7 +70,7 @@ pub struct Explanation {
 }
 
 /// All of them.
-pub const EXPLAINED: [Explanation; 15] = [
+pub const EXPLAINED: [Explanation; 16] = [
     Explanation { name: "unsolicited", fits: unsolicited },
     Explanation { name: "forged_source", fits: forged_source },
     Explanation { name: "alien_source", fits: alien_source },
@@ -86,6 +86,7 @@ pub const EXPLAINED: [Explanation; 15] = [
     Explanation { name: "port_is_anothers", fits: port_is_anothers },
     Explanation { name: "port_follows_source", fits: port_follows_source },
     Explanation { name: "error_in_anothers_name", fits: error_in_anothers_name },
+    Explanation { name: "router_in_clients_name", fits: router_in_clients_name },
 ];
 
 impl Scene<'_> {
@@ -320,7 +321,24 @@ fn port_follows_source(scene: &Scene<'_>, _: Came, _: Came) -> bool {
 fn error_in_anothers_name(scene: &Scene<'_>, _: Came, _: Came) -> bool {
     let (netlab, kernel) = (scene.came(scene.netlab), scene.came(scene.kernel));
     let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
+    end == other
+        && (netlab, kernel) == (Came::Error, Came::Other)
+        && without_source(ours) == without_source(theirs)
+}
+
+/// A router on a client's side says with ICMP that a packet did not come through; the kernel makes it the client.
+fn router_in_clients_name(scene: &Scene<'_>, _: Came, _: Came) -> bool {
+    let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
+    let source = eth::LEN + ipv4::SRC;
+    matches!(scene.step.body, Body::Complaint { router: true, .. })
+        && scene.step.side == Side::Opener
+        && end == other
+        && theirs[source..source + 4] == scene.step.talk.from
+        && without_source(ours) == without_source(theirs)
+}
+
+/// A frame without its source address and the checksum over that.
+fn without_source(frame: &[u8]) -> Vec<u8> {
     let source = eth::LEN + ipv4::CHECKSUM..eth::LEN + ipv4::DST;
-    let without = |frame: &[u8]| [&frame[..source.start], &frame[source.end..]].concat();
-    end == other && (netlab, kernel) == (Came::Error, Came::Other) && without(ours) == without(theirs)
+    [&frame[..source.start], &frame[source.end..]].concat()
 }

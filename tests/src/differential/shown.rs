@@ -6,7 +6,7 @@ use super::place::Talk;
 use super::step::Body::*;
 use super::step::Place::*;
 use super::step::Side::*;
-use super::step::{Body, Flaw, PLAIN, Shape, Side, Step};
+use super::step::{Body, Flaw, PLAIN, Quote, Shape, Side, Step};
 
 const fn step(talk: Talk, side: Side, body: Body, shape: Shape) -> Step {
     Step { talk, side, body, shape }
@@ -140,7 +140,23 @@ pub const SHOWN: &[(&str, &[Step])] = &[
             ),
         ],
     ),
+    (
+        "router_in_clients_name",
+        &[
+            step(NEPTUNE_UDP_1024_5454, Answerer, Udp { len: 4, sealed: true }, PLAIN),
+            step(NEPTUNE_UDP_1024_5454, Opener, Udp { len: 4, sealed: true }, PLAIN),
+            step(
+                NEPTUNE_UDP_1024_5454,
+                Opener,
+                Complaint { kind: 3, code: 3, router: true, quote: Quote::Eight },
+                PLAIN,
+            ),
+        ],
+    ),
 ];
+
+const NEPTUNE_UDP_1024_5454: Talk =
+    Talk { at: Neptune, from: [10, 10, 0, 20], to: [10, 10, 0, 1], protocol: 17, ports: (1024, 5454) };
 
 const WORLD_TCP_61000_62000: Talk =
     Talk { at: World, from: [8, 8, 8, 8], to: [10, 10, 0, 10], protocol: 6, ports: (61000, 62000) };
