@@ -58,3 +58,23 @@ publish = "5201:earth/tcp"
 [[forward]]
 publish = "5201:earth/udp"
 "#;
+
+/// A lab in the machine's own stack, with `UPLINK` for its uplink.
+pub const GUEST: &str = r#"
+version = 1
+name = "guest"
+[host]
+uplink = "UPLINK"
+forwarding = true
+[bridge.guest-br]
+address = "10.44.0.1/16"
+[node.visitor]
+links = [{ to = "guest-br", address = "10.44.0.2/16" }]
+[[masquerade]]
+from = "guest-br"
+"#;
+
+/// A way to a world for the machine's own stack: `w0` with the default route, and the node `world` behind it.
+pub const TO_A_WORLD: &str = "ip netns add world && ip link add w0 type veth peer name w1 netns world
+     ip address add 192.168.9.2/24 dev w0; ip link set w0 up; ip route add default via 192.168.9.1
+     ip -n world address add 192.168.9.1/24 dev w1; ip -n world link set w1 up; ip -n world link set lo up";

@@ -4,28 +4,9 @@
 
 use std::time::Duration;
 
+use netlab_tests::labs::{GUEST, TO_A_WORLD};
 use netlab_tests::machine::{Machine, Ran};
 use netlab_tests::need::{has_links, patient};
-
-/// A lab that is a guest of the stack it is started in.
-const GUEST: &str = r#"
-version = 1
-name = "guest"
-[host]
-uplink = "w0"
-forwarding = true
-[bridge.guest-br]
-address = "10.44.0.1/16"
-[node.visitor]
-links = [{ to = "guest-br", address = "10.44.0.2/16" }]
-[[masquerade]]
-from = "guest-br"
-"#;
-
-/// A way to a world for the machine's own stack: `w0` with the default route, and the node `world` behind it.
-const WORLD: &str = "ip netns add world && ip link add w0 type veth peer name w1 netns world
-     ip address add 192.168.9.2/24 dev w0; ip link set w0 up; ip route add default via 192.168.9.1
-     ip -n world address add 192.168.9.1/24 dev w1; ip -n world link set w1 up; ip -n world link set lo up";
 
 /// `up` by filters, whatever the kernel has.
 const UP: &str = "NETLAB_ATTACH=clsact $NETLAB up";
@@ -33,8 +14,8 @@ const UP: &str = "NETLAB_ATTACH=clsact $NETLAB up";
 /// A machine with a world, and what is there before any lab.
 fn machine() -> (Machine, String) {
     let machine = Machine::new();
-    let _ = machine.sh(WORLD).ok();
-    machine.write("lab.toml", GUEST);
+    let _ = machine.sh(TO_A_WORLD).ok();
+    machine.write("lab.toml", &GUEST.replace("UPLINK", "w0"));
     let before = machine.inventory();
     (machine, before)
 }
@@ -166,7 +147,7 @@ fn a_filter_that_somebody_took_away_is_missed() {
 fn an_uplink_that_is_made_anew_gets_its_filters_back() {
     let (machine, before) = machine();
     let _ = machine.sh(UP).ok();
-    let _ = machine.sh(&format!("ip link delete w0; ip netns delete world; {WORLD}")).ok();
+    let _ = machine.sh(&format!("ip link delete w0; ip netns delete world; {TO_A_WORLD}")).ok();
     machine.wait_until("ip netns exec visitor ping -qc1 -W1 192.168.9.1 >/dev/null");
     assert_eq!(filters(&machine), 2);
     let _ = machine.netlab(["down"]).ok();

@@ -1,6 +1,7 @@
 //! Labs among others: side by side, in the way of each other and of what is there already, as guests of a stack
 //! that is not theirs, and when something fails. Either a lab comes up whole, or nothing of it stays.
 
+use netlab_tests::labs::{GUEST, TO_A_WORLD};
 use netlab_tests::machine::{Machine, Ran};
 
 /// A lab of two cabled nodes; nothing else.
@@ -17,26 +18,6 @@ links = [{{ to = "{b}", address = "10.9.0.1/24", peer = {{ name = "back", addres
 "#
     )
 }
-
-/// A lab that is a guest of the stack it is started in.
-const GUEST: &str = r#"
-version = 1
-name = "guest"
-[host]
-uplink = "UPLINK"
-forwarding = true
-[bridge.guest-br]
-address = "10.44.0.1/16"
-[node.visitor]
-links = [{ to = "guest-br", address = "10.44.0.2/16" }]
-[[masquerade]]
-from = "guest-br"
-"#;
-
-/// A way to a world for the machine's own stack: `w0` with the default route, and the node `world` behind it.
-const WORLD: &str = "ip netns add world && ip link add w0 type veth peer name w1 netns world
-     ip address add 192.168.9.2/24 dev w0; ip link set w0 up; ip route add default via 192.168.9.1
-     ip -n world address add 192.168.9.1/24 dev w1; ip -n world link set w1 up; ip -n world link set lo up";
 
 /// `up` of a lab must fail with this code and change nothing.
 fn refused(machine: &Machine, lab: &str, code: i32) -> String {
@@ -107,7 +88,7 @@ fn another_version_of_a_running_labs_file_is_refused() {
 fn a_guest_masquerades_over_the_stacks_own_uplink_and_leaves_it_as_it_was() {
     for uplink in ["w0", "auto"] {
         let machine = Machine::new();
-        let _ = machine.sh(WORLD).ok();
+        let _ = machine.sh(TO_A_WORLD).ok();
         let before = machine.inventory();
         machine.write("lab.toml", &GUEST.replace("UPLINK", uplink));
         let _ = machine.netlab(["up"]).ok();
@@ -124,7 +105,7 @@ fn a_guest_masquerades_over_the_stacks_own_uplink_and_leaves_it_as_it_was() {
 #[test]
 fn a_sysctl_that_somebody_else_changed_meanwhile_is_left_and_told() {
     let machine = Machine::new();
-    let _ = machine.sh(WORLD).ok();
+    let _ = machine.sh(TO_A_WORLD).ok();
     machine.write(
         "lab.toml",
         &GUEST
@@ -153,7 +134,7 @@ fn a_guests_mistakes_about_the_stack_are_told_before_anything_changes() {
     assert!(said.contains(r#"the host has no interface "nope0" to be the uplink"#), "{said}");
     assert!(said.contains("it has none but lo"), "{said}");
 
-    let _ = machine.sh(WORLD).ok();
+    let _ = machine.sh(TO_A_WORLD).ok();
     let said = refused(&machine, &GUEST.replace("UPLINK", "nope0"), 2);
     assert!(said.contains("it has: w0;"), "{said}");
     let _ = machine.sh("ip link add guest-br type bridge; ip address add 10.44.7.7/24 dev w0").ok();

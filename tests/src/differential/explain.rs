@@ -183,6 +183,12 @@ impl Scene<'_> {
         }
     }
 
+    /// Whether the twins differ in nothing but that the source has its own port at netlab's alone, from now on.
+    fn only_netlab_keeps_the_port(&self) -> bool {
+        let own = self.step.talk.ports.0;
+        self.has_new_port && self.netlab_alias == own && self.kernel_alias != own && self.came_out_the_same()
+    }
+
     fn is_from_the_world(&self) -> bool {
         self.step.sender() == Some(End::World)
     }
@@ -286,12 +292,7 @@ fn answerer_opens_anew(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
 
 /// What nobody asked for has taken the port at the kernel's.
 fn port_is_not_kept(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    let own = scene.step.talk.ports.0;
-    scene.has_new_port
-        && scene.was_knocked_at
-        && scene.netlab_alias == own
-        && scene.kernel_alias != own
-        && scene.came_out_the_same()
+    scene.was_knocked_at && scene.only_netlab_keeps_the_port()
 }
 
 /// The port is free in one twin, and another talk has it in the other.
@@ -309,12 +310,7 @@ fn port_is_anothers(scene: &Scene<'_>, _: Came, _: Came) -> bool {
 
 /// The kernel gives the source a port that it has elsewhere already.
 fn port_follows_source(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    let own = scene.step.talk.ports.0;
-    scene.has_new_port
-        && scene.kernel_follows
-        && scene.netlab_alias == own
-        && scene.kernel_alias != own
-        && scene.came_out_the_same()
+    scene.kernel_follows && scene.only_netlab_keeps_the_port()
 }
 
 /// The host's errors differ in whose name they come.
