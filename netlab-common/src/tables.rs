@@ -48,17 +48,6 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
-/// Whose first fragment is waited for, and where, and when that is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Waits<const N: usize> {
-    /// The datagram.
-    pub key: FragmentKey<N>,
-    /// The hook.
-    pub hook: Hook,
-    /// Now, in ticks.
-    pub now: u32,
-}
-
 /// Something that is looked for step by step, many steps at once.
 ///
 /// A loop of thousands of steps is a helper's to run in the kernel, where the verifier follows one step
@@ -89,12 +78,22 @@ pub trait Rules<const N: usize> {
     fn zone(&self, address: [u8; N]) -> Zone;
 }
 
-/// What is known of datagrams in pieces. Reads and writes are of whole values.
+/// What is known of datagrams in pieces, and the places in which pieces wait. Reads and writes are of whole values.
 pub trait Fragments<const N: usize> {
     /// What the first fragment of a datagram said of it.
     fn fragment(&self, key: &FragmentKey<N>) -> Option<Fragment>;
-    /// Remembers that for a while.
+    /// Remembers that for a while. Ordered.
     fn note_fragment(&self, key: &FragmentKey<N>, fragment: Fragment);
+    /// A place's state; see [`place`](crate::abi::fragment::place).
+    fn place_state(&self, place: u32) -> u32;
+    /// Moves a place from one state to another; false if it was not in the one. Ordered.
+    fn change_place(&self, place: u32, from: u32, to: u32) -> bool;
+    /// Whether what is in a place is of this datagram.
+    fn waits_for(&self, place: u32, key: &FragmentKey<N>) -> bool;
+    /// Since when it is there, in ticks.
+    fn waits_since(&self, place: u32) -> u32;
+    /// Says both of a place that is the caller's.
+    fn set_waits(&self, place: u32, key: &FragmentKey<N>, now: u32);
 }
 
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on
@@ -228,25 +227,27 @@ pub trait Env<const N: usize> {
     /// Whether a socket of the host's would take a packet with this tuple: a connected one of its own, or one
     /// that listens or is bound at the destination.
     fn host_has_socket(&self, tuple: &Tuple<N>) -> bool;
-    /// Keeps a copy of a fragment at a hook until the first one of its datagram comes; its place, or [`NO_PLACE`].
-    /// Ordered. Places whose fragments have waited in vain are used again, and those are counted. This and the
-    /// next two do nothing where no frame can be made to come again.
-    fn keep<P: Packet, T: Tables<N>>(&self, _packet: &P, _tables: &T, _waits: Waits<N>) -> u32 {
-        NO_PLACE
-    }
-    /// Frees a place again, unless its fragment has gone on already; whether it did. Ordered.
-    fn take_back(&self, _place: u32) -> bool {
+    /// Whether frames can wait: only where one can be made to come to the hook again. Elsewhere the next four are
+    /// not called.
+    fn can_wait(&self) -> bool {
         false
     }
-    /// Sends the fragments on that wait for the one that `packet` is, as if they came to the hook now; how many,
-    /// or `None` when the packet itself was lost over it. Otherwise it stays what it is.
-    fn release<P: Packet, T: Tables<N>>(
-        &self,
-        _packet: &mut P,
-        _tables: &T,
-        _waits: Waits<N>,
-    ) -> Option<u32> {
-        Some(0)
+    /// Copies a packet's frame to a place that is the caller's; false if it is too long.
+    fn copy<P: Packet>(&self, _packet: &P, _place: u32) -> bool {
+        false
+    }
+    /// Lays the bytes of the packet at hand aside, because others are about to go in its place; how many, or zero if
+    /// they are too many.
+    fn put_away(&self) -> u32 {
+        0
+    }
+    /// Sends on what is in a place, as if it came to the hook now; false if it was lost.
+    fn send(&self, _place: u32, _hook: Hook) -> bool {
+        false
+    }
+    /// Gives the packet at hand its bytes back, which are so many; false if it was lost.
+    fn put_back(&self, _len: u32) -> bool {
+        false
     }
     /// Whether a packet can go to the host's stack by its loopback interface from here.
     fn has_loopback(&self) -> bool {

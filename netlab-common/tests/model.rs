@@ -11,6 +11,8 @@ mod kit;
 mod cpu;
 #[path = "model/explore.rs"]
 mod explore;
+#[path = "model/pieces.rs"]
+mod pieces;
 #[path = "model/plan.rs"]
 mod plan;
 #[path = "model/world.rs"]
@@ -22,6 +24,8 @@ mod creation;
 mod crowds;
 #[path = "model/ending.rs"]
 mod ending;
+#[path = "model/fragments.rs"]
+mod fragments;
 #[path = "model/mapping.rs"]
 mod mapping;
 #[path = "model/searching.rs"]

@@ -13,9 +13,10 @@ use aya_ebpf::helpers::generated::{
     bpf_skc_lookup_tcp,
 };
 use netlab_common::abi::flow::Tuple;
+use netlab_common::abi::hook::Hook;
 use netlab_common::net::protocol;
 use netlab_common::packet::Packet;
-use netlab_common::tables::{Env, NO_PLACE, Search, Tables, Waits};
+use netlab_common::tables::{Env, Search, Tables};
 
 use crate::waiting;
 
@@ -91,18 +92,28 @@ impl<const SKB: bool> Env<4> for KernelEnv<SKB> {
     }
 
     #[inline(always)]
-    fn keep<P: Packet, T: Tables<4>>(&self, _: &P, tables: &T, waits: Waits<4>) -> u32 {
-        if SKB { waiting::keep(self.context.cast(), tables, self, waits) } else { NO_PLACE }
+    fn can_wait(&self) -> bool {
+        SKB
     }
 
     #[inline(always)]
-    fn take_back(&self, place: u32) -> bool {
-        SKB && waiting::take_back(place)
+    fn copy<P: Packet>(&self, _: &P, place: u32) -> bool {
+        SKB && waiting::copy(self.context.cast(), place)
     }
 
     #[inline(always)]
-    fn release<P: Packet, T: Tables<4>>(&self, _: &mut P, tables: &T, waits: Waits<4>) -> Option<u32> {
-        if SKB { waiting::release(self.context.cast(), tables, self, waits) } else { Some(0) }
+    fn put_away(&self) -> u32 {
+        if SKB { waiting::put_away(self.context.cast()) } else { 0 }
+    }
+
+    #[inline(always)]
+    fn send(&self, place: u32, hook: Hook) -> bool {
+        SKB && waiting::send(self.context.cast(), place, hook.is_ingress())
+    }
+
+    #[inline(always)]
+    fn put_back(&self, len: u32) -> bool {
+        SKB && waiting::put_back(self.context.cast(), len)
     }
 
     #[inline(always)]

@@ -14,8 +14,9 @@ pub struct FragmentKey<const N: usize> {
     pub identification: [u8; 2],
     /// IP protocol number.
     pub protocol: u8,
-    /// Always zero.
-    pub pad: u8,
+    /// The hook's number. What one hook knows of a datagram is none of another's business: at that one, the first
+    /// fragment may not have made its flow yet.
+    pub hook: u8,
 }
 
 const _: () = assert!(size_of::<FragmentKey<4>>() == 12, "a v4 fragment key is 12 bytes");
@@ -34,8 +35,8 @@ pub struct Fragment {
 
 const _: () = assert!(size_of::<Fragment>() == 8, "what is known of a datagram is 8 bytes");
 
-/// Datagrams whose first fragment is remembered; the least recently used is forgotten first.
-pub const FRAGMENTS: u32 = 8_192;
+/// First fragments that are remembered, each at each hook; the least recently used is forgotten first.
+pub const FRAGMENTS: u32 = 16_384;
 
 /// Ticks for which it is: about 5 s. Identifications are used again, by a quick sender within seconds, so no
 /// longer than fragments may be under way.
@@ -57,7 +58,7 @@ pub const PLACES: u32 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Waiting<const N: usize> {
-    /// One of [`place`]'s values.
+    /// One of [`place`]'s values, and whose turn it is.
     pub state: u32,
     /// Since when, in ticks.
     pub since: u32,
@@ -65,10 +66,8 @@ pub struct Waiting<const N: usize> {
     pub key: FragmentKey<N>,
     /// Bytes of the frame.
     pub len: u32,
-    /// The number of the hook where it waits.
-    pub hook: u32,
     /// Always zero.
-    pub pad: u32,
+    pub pad: [u32; 2],
     /// The frame.
     pub frame: [u8; WAITING_LEN],
 }
@@ -82,11 +81,12 @@ impl<const N: usize> FragmentKey<N> {
     pub fn first_place(&self, seed: u32) -> u32 {
         let ends = hash::bytes(hash::bytes(seed, self.src), self.dst);
         let [high, low] = self.identification;
-        hash::finish(hash::word(ends, u32::from_be_bytes([self.protocol, 0, high, low]))) & (WAITING - 1)
+        hash::finish(hash::word(ends, u32::from_be_bytes([self.protocol, self.hook, high, low]))) & (WAITING - 1)
     }
 }
 
-/// Values of [`Waiting::state`].
+/// Values of the lowest byte of [`Waiting::state`]. The other three count the fragments that have had the place, so
+/// that who has seen one of them there takes no other for it.
 pub mod place {
     /// Nobody's.
     pub const FREE: u32 = 0;
@@ -94,4 +94,8 @@ pub mod place {
     pub const BUSY: u32 = 1;
     /// A fragment waits.
     pub const TAKEN: u32 = 2;
+    /// The bits of these values.
+    pub const WHAT: u32 = 0xff;
+    /// What the next fragment's turn is more than the one before.
+    pub const TURN: u32 = 0x100;
 }

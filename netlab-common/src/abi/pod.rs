@@ -41,7 +41,7 @@ plain_data! {
     Pulse = 4, 4;
     FragmentKey<4> = 4, 4, 2, 1, 1;
     Fragment = 2, 2, 4;
-    Waiting<4> = 4, 4, 12, 4, 4, 4, WAITING_LEN;
+    Waiting<4> = 4, 4, 12, 4, 8, WAITING_LEN;
     ForwardKey<4> = 4, 2, 1, 1;
     ForwardPort = 4, 2, 2;
     Target<4> = 4, 4, 2, 2;

@@ -26,6 +26,7 @@ mod packet;
 mod rules;
 
 pub use env::{Bound, FixedEnv};
+pub use fragments::Spot;
 pub use packet::BufPacket;
 
 /// Tables in ordinary collections, with room for as many flows as the test says.
@@ -49,6 +50,8 @@ pub struct MemTables {
     pub contacts: RefCell<BTreeMap<Tuple<4>, FlowRef>>,
     /// Ports of datagrams in pieces.
     pub fragments: RefCell<BTreeMap<FragmentKey<4>, Fragment>>,
+    /// Places in which fragments wait, or waited.
+    pub places: RefCell<BTreeMap<u32, Spot>>,
     /// The headers that were laid aside.
     pub headers: Cell<Option<Headers<4>>>,
     /// When the agent swept, and a refusal was answered.
@@ -90,6 +93,7 @@ impl MemTables {
             sources: RefCell::new(vec![0; cells]),
             contacts: RefCell::default(),
             fragments: RefCell::default(),
+            places: RefCell::default(),
             headers: Cell::new(None),
             pulse: Cell::new(Pulse::default()),
             forward_ports: BTreeMap::new(),

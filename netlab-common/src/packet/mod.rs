@@ -8,6 +8,7 @@ pub use quote::{Quote, parse_quote};
 
 use crate::abi::flow::Tuple;
 use crate::abi::fragment::FragmentKey;
+use crate::abi::hook::Hook;
 use crate::conntrack::state;
 use crate::net::{eth, ipv4, tcp};
 use crate::tables::Traffic;
@@ -171,16 +172,16 @@ impl<const N: usize> Headers<N> {
         self.transport() > self.ip() + ipv4::MIN_LEN
     }
 
-    /// What the pieces of the datagram are recognised by.
+    /// What the pieces of the datagram are recognised by at a hook.
     #[inline(always)]
     #[must_use]
-    pub fn fragment_key(&self) -> FragmentKey<N> {
+    pub fn fragment_key(&self, hook: Hook) -> FragmentKey<N> {
         FragmentKey {
             src: self.tuple.src,
             dst: self.tuple.dst,
             identification: self.identification,
             protocol: self.tuple.protocol,
-            pad: 0,
+            hook: hook as u8,
         }
     }
 

@@ -104,13 +104,17 @@ fn marks<T: Tables<4>, E: Env<4>>(headers: &Headers<4>, scene: &Scene<'_, T, E>)
         marks |= OPTIONS;
     }
     if headers.piece == Piece::First {
-        fragment::note(headers, scene.tables, scene.now);
         marks |= FIRST;
     }
     match headers.kind() {
         Transport::Error => marks |= ERROR,
-        Transport::Fragment if !fragment::complete(headers, scene.tables, scene.now) => marks |= EARLY,
+        Transport::Fragment if !is_complete(headers, scene) => marks |= EARLY,
         _ => {}
     }
     marks
+}
+
+#[inline(always)]
+fn is_complete<T: Tables<4>, E: Env<4>>(headers: &Headers<4>, scene: &Scene<'_, T, E>) -> bool {
+    fragment::complete(scene.hook, headers, scene.tables, scene.now)
 }

@@ -2,28 +2,22 @@
 //! (RFC 4787 REQ-14: fragments are translated in whatever order they come).
 
 use super::open::{hidden, is_from_a_node, is_unicast};
+use super::waiting::{Release, Vacancy};
 use super::{Scene, Stage, now};
 use crate::abi::clock;
 use crate::abi::event::Event;
 use crate::abi::flow::Tuple;
-use crate::abi::fragment::{FRAGMENT_TICKS, Fragment};
+use crate::abi::fragment::{FRAGMENT_TICKS, Fragment, PLACES};
 use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
 use crate::abi::verdict::Verdict;
 use crate::packet::{Headers, Packet};
-use crate::tables::{Env, NO_PLACE, Tables, Waits};
+use crate::tables::{Env, Tables};
 
-/// Remembers what a first fragment says of the later ones.
+/// Gives a later fragment the ports of its datagram; false if they are not known at this hook.
 #[inline(always)]
-pub fn note<T: Tables<4>>(headers: &Headers<4>, tables: &T, now: u32) {
-    let Tuple { sport, dport, .. } = headers.tuple;
-    tables.note_fragment(&headers.fragment_key(), Fragment { sport, dport, seen: now });
-}
-
-/// Gives a later fragment the ports of its datagram; false if they are not known.
-#[inline(always)]
-pub fn complete<T: Tables<4>>(headers: &Headers<4>, tables: &T, now: u32) -> bool {
-    let Some(first) = tables.fragment(&headers.fragment_key()) else { return false };
+pub fn complete<T: Tables<4>>(hook: Hook, headers: &Headers<4>, tables: &T, now: u32) -> bool {
+    let Some(first) = tables.fragment(&headers.fragment_key(hook)) else { return false };
     if clock::since(now, first.seen) >= FRAGMENT_TICKS {
         return false;
     }
@@ -43,15 +37,18 @@ pub fn wait<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &P, tables: 
     if !may_be_translated(packet, &headers, &scene) {
         return Stage::Stray.pack();
     }
-    let waits = Waits { key: headers.fragment_key(), hook: scene.hook, now: scene.now };
-    let place = env.keep(packet, tables, waits);
-    if place == NO_PLACE {
+    let key = headers.fragment_key(hook);
+    let mut vacancy = Vacancy::of(&key, tables, scene.now);
+    if env.can_wait() {
+        env.search(tables, PLACES, &mut vacancy);
+    }
+    if !vacancy.keep(packet, tables, env, &key) {
         tables.count_event(Event::FragmentUnkept);
         return Stage::Stray.pack();
     }
     // Whoever has the first one notes it before he looks who waits; here it is the other way round. So at least
     // one of the two sees the other.
-    if complete(&headers, tables, scene.now) && env.take_back(place) {
+    if complete(hook, &headers, tables, scene.now) && vacancy.take_back(tables) {
         return Stage::Again.pack();
     }
     Stage::Verdict(Verdict::FragmentWaits).pack()
@@ -79,14 +76,26 @@ fn may_be_translated<P: Packet, T: Tables<4>, E>(
 /// The packet was lost when those that waited for it were sent on.
 pub const LOST: u32 = u32::MAX;
 
-/// Sends the fragments on that wait for the first one, which `packet` was before it was translated; their number,
-/// or [`LOST`].
+/// Remembers what a first fragment says of the later ones, and sends those on that wait for it; their number, or
+/// [`LOST`].
+///
+/// It is judged by then, and its flow is made: a later one that knew the ports before would find none, and be taken
+/// for one of a datagram that is not translated. Those of one that was dropped come again as well. They fare as they
+/// would have done after it, and do not hold their places.
 #[inline(always)]
-pub fn release<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> u32 {
+pub fn release<T: Tables<4>, E: Env<4>>(hook: Hook, tables: &T, env: &E) -> u32 {
     let Some(headers) = tables.headers() else { return 0 };
-    let key = headers.fragment_key();
-    let waits = Waits { key, hook, now: now(tables, env) };
-    let Some(went) = env.release(packet, tables, waits) else { return LOST };
-    tables.count_events(Event::FragmentReleased, u64::from(went));
-    went
+    let Tuple { sport, dport, .. } = headers.tuple;
+    let (key, now) = (headers.fragment_key(hook), now(tables, env));
+    tables.note_fragment(&key, Fragment { sport, dport, seen: now });
+    if !env.can_wait() {
+        return 0;
+    }
+    let mut release = Release::of(hook, &key, tables, now);
+    env.search(tables, PLACES, &mut release);
+    if !release.restore(env) {
+        return LOST;
+    }
+    tables.count_events(Event::FragmentReleased, u64::from(release.went));
+    release.went
 }

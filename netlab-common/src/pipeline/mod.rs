@@ -17,13 +17,14 @@ mod open;
 mod options;
 mod related;
 mod stages;
+mod waiting;
 
 pub use stages::{Here, Stages};
 
 use self::arrival::Arrival;
 use crate::abi::clock;
 use crate::abi::hook::Hook;
-use crate::abi::verdict::{Disposition, Verdict};
+use crate::abi::verdict::Verdict;
 use crate::conntrack::create::{Made, Refusal};
 use crate::packet::Packet;
 use crate::tables::{Env, Tables, Traffic};
@@ -156,9 +157,9 @@ pub fn decide<S: Stages, T: Tables<4>>(hook: Hook, frame: Traffic, stages: &mut 
         Verdict::PortsExhausted | Verdict::TableFull | Verdict::SourceQuota | Verdict::AddressConflict
     );
     let way = if refused && stages.refuse(0) != 0 { Way::Back } else { way };
-    let goes_on = arrival.is_first() && verdict.disposition() != Disposition::Dropped;
-    let lost = goes_on && stages.release(0) == fragment::LOST;
-    let verdict = if lost { Verdict::RewriteFailed } else { verdict };
+    // The last stage, because what is sent on may come to its hook at once, and lays its own headers aside.
+    let lost = arrival.is_first() && stages.release(0) == fragment::LOST;
+    let (verdict, way) = if lost { (Verdict::RewriteFailed, Way::Onward) } else { (verdict, way) };
     tables.count_verdict(hook, verdict, frame);
     Decision { verdict, way }
 }

@@ -30,7 +30,7 @@ pub trait Stages {
     fn create(&mut self, how: u32) -> u32;
     /// Answers a packet that is refused.
     fn refuse(&mut self, how: u32) -> u32;
-    /// Sends on what waits for this fragment.
+    /// Notes what this fragment says of those that come after it, and sends on what waits for it.
     fn release(&mut self, how: u32) -> u32;
 }
 
@@ -96,6 +96,6 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
 
     #[inline(always)]
     fn release(&mut self, _: u32) -> u32 {
-        fragment::release(self.hook, self.packet, self.tables, self.env)
+        fragment::release(self.hook, self.tables, self.env)
     }
 }

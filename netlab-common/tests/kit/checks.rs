@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use netlab_common::abi::clock;
 use netlab_common::abi::flow::{Direction, Flow, FlowRef, NO_SLOT, life};
+use netlab_common::abi::fragment::{FRAGMENT_TICKS, WAITING, place};
 use netlab_common::conntrack::{port_shard, state};
 use netlab_common::fake::MemTables;
 
@@ -112,6 +114,7 @@ pub fn at_rest(tables: &MemTables) -> Check {
             format!("a slot counts users it has not: {users}, {:?}", flow.head)
         })?;
     }
+    fragments(tables)?;
     let free: BTreeSet<_> = tables.free.borrow().iter().copied().collect();
     check(free.len() == tables.free.borrow().len(), || "a slot is free twice".to_owned())?;
     check(free.len() + flows_in_use == flows.len(), || {
@@ -120,6 +123,25 @@ pub fn at_rest(tables: &MemTables) -> Check {
     check(free.iter().all(|&slot| flows[slot as usize].head.life == life::FREE), || {
         "a slot is free and in use".to_owned()
     })
+}
+
+/// A place in which fragments wait is free or taken, and nobody waits in it whose first one has come in time.
+fn fragments(tables: &MemTables) -> Check {
+    let (places, known) = (tables.places.borrow(), tables.fragments.borrow());
+    check(places.keys().all(|place| *place < WAITING), || format!("a place beyond the last: {places:?}"))?;
+    for (number, spot) in places.iter() {
+        match (spot.state & place::WHAT, spot.whose) {
+            (place::FREE, _) => {}
+            (place::TAKEN, Some((key, since))) => {
+                let came = known.get(&key).is_some_and(|first| {
+                    clock::since(first.seen, since).max(clock::since(since, first.seen)) < FRAGMENT_TICKS
+                });
+                check(!came, || format!("place {number} has one that waits though its first one came"))?;
+            }
+            _ => return Err(format!("place {number} is neither free nor taken: {spot:?}")),
+        }
+    }
+    Ok(())
 }
 
 /// Lets all flows' time pass, sweeps them, and looks whether anything is left.

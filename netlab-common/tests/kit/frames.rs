@@ -92,6 +92,20 @@ pub fn frame(from: [u8; 4], to: [u8; 4], number: u8, payload: &[u8]) -> Vec<u8> 
     bytes
 }
 
+/// A piece of a datagram with this identification: the first one as the frame begins, or a later one with its data.
+/// `offset` counts eight bytes.
+pub fn piece(of: &[u8], number: u16, offset: u16, more: bool) -> Vec<u8> {
+    let mut bytes = of.to_vec();
+    let more = if more { 0x2000 } else { 0 };
+    put(&mut bytes, eth::LEN + ipv4::IDENTIFICATION, &number.to_be_bytes());
+    put(&mut bytes, eth::LEN + ipv4::FRAGMENT, &(more | offset).to_be_bytes());
+    if offset != 0 {
+        // Nobody may take its data for ports.
+        bytes[eth::LEN + ipv4::MIN_LEN..].fill(0xa5);
+    }
+    bytes
+}
+
 fn put(bytes: &mut [u8], at: usize, what: &[u8]) {
     bytes[at..at + what.len()].copy_from_slice(what);
 }

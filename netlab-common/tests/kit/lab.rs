@@ -142,21 +142,21 @@ pub struct Outcome {
 }
 
 /// Sends a frame through the pipeline.
-pub fn play<T: Tables<4>>(tables: &T, env: &Chance, hook: Hook, frame: &[u8]) -> Outcome {
+pub fn play<T: Tables<4>, E: Env<4>>(tables: &T, env: &E, hook: Hook, frame: &[u8]) -> Outcome {
     let mut packet = BufPacket(frame.to_vec());
     let decision = pipeline::run(hook, &mut packet, tables, env);
     Outcome { verdict: decision.verdict, frame: packet.0 }
 }
 
 /// Sweeps the whole table, as the agent does; how many flows went.
-pub fn sweep<T: Tables<4>>(tables: &T, env: &Chance) -> u32 {
+pub fn sweep<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
     let mut sweep = Sweep { first: 0, now: now(tables, env), ended: 0 };
     env.search(tables, tables.used_slots(), &mut sweep);
     sweep.ended
 }
 
 /// The datapath's time.
-pub fn now<T: Tables<4>>(tables: &T, env: &Chance) -> u32 {
+pub fn now<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
     clock::tick(env.now(), tables.config().clock_offset)
 }
 

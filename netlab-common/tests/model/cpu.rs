@@ -5,7 +5,6 @@ use core::cell::Cell;
 use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple, life};
-use netlab_common::abi::fragment::{Fragment, FragmentKey};
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use netlab_common::abi::verdict::Verdict;
@@ -13,12 +12,13 @@ use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending};
 use netlab_common::fake::Copied;
 use netlab_common::packet::Headers;
-use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic};
+use netlab_common::tables::{Claim, Rules, Tables, Traffic};
 
 use super::explore::Stage;
+use super::pieces::Around;
 use super::plan::{Place, Touch, part};
 use super::world::World;
-use crate::kit::lab::{Chance, Outcome, play, sweep};
+use crate::kit::lab::{Outcome, play, sweep};
 
 /// What a CPU is to do.
 #[derive(Clone, Debug)]
@@ -33,10 +33,16 @@ pub enum Act {
 }
 
 impl Act {
-    /// Does it; what became of the packet, if it is one.
-    pub fn play(&self, cpu: &Cpu<'_>, env: &Chance) -> Option<Outcome> {
+    /// Does it; what became of the packet, if it is one, and of those that had waited for it.
+    pub fn play(&self, cpu: &Cpu<'_>, env: &Around<'_>) -> Vec<Outcome> {
         match self {
-            Act::Packet(hook, frame) => return Some(play(cpu, env, *hook, frame)),
+            Act::Packet(hook, frame) => {
+                let mut outcomes = vec![play(cpu, env, *hook, frame)];
+                while let Some((hook, frame)) = env.next_released() {
+                    outcomes.push(play(cpu, env, hook, &frame));
+                }
+                return outcomes;
+            }
             Act::Sweep => {
                 sweep(cpu, env);
             }
@@ -46,14 +52,14 @@ impl Act {
                 }
             }
         }
-        None
+        vec![]
     }
 }
 
 /// A CPU's way to the world.
 pub struct Cpu<'a> {
-    stage: &'a Stage,
-    me: usize,
+    pub stage: &'a Stage,
+    pub me: usize,
     draft: Cell<Option<(NewFlow<4>, u32)>>,
     headers: Cell<Option<Headers<4>>>,
 }
@@ -63,11 +69,11 @@ impl<'a> Cpu<'a> {
         Cpu { stage, me, draft: Cell::new(None), headers: Cell::new(None) }
     }
 
-    fn reads<R>(&self, name: &'static str, place: Place, act: impl FnOnce(&World) -> R) -> R {
+    pub fn reads<R>(&self, name: &'static str, place: Place, act: impl FnOnce(&World) -> R) -> R {
         self.stage.step(self.me, name, &[Touch::reads(place)], act)
     }
 
-    fn writes<R>(&self, name: &'static str, place: Place, act: impl FnOnce(&World) -> R) -> R {
+    pub fn writes<R>(&self, name: &'static str, place: Place, act: impl FnOnce(&World) -> R) -> R {
         self.stage.step(self.me, name, &[Touch::writes(place)], act)
     }
 }
@@ -286,12 +292,4 @@ impl Tables<4> for Cpu<'_> {
     fn count_events(&self, event: Event, times: u64) {
         self.stage.aside(|world| world.count_events(event, times));
     }
-}
-
-/// The model has no fragments.
-impl Fragments<4> for Cpu<'_> {
-    fn fragment(&self, _: &FragmentKey<4>) -> Option<Fragment> {
-        None
-    }
-    fn note_fragment(&self, _: &FragmentKey<4>, _: Fragment) {}
 }

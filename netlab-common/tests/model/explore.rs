@@ -5,6 +5,7 @@
 //! of whole calls; a model checker for atomics (loom) would add its own objects to each call, know nothing of
 //! which calls concern each other, and could not look at the tables between two steps.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use netlab_common::conntrack::state;
 use netlab_common::fake::MemTables;
 
 use super::cpu::{Act, Cpu};
+use super::pieces::{Around, reached};
 use super::plan::{Plan, Touch};
 use super::world::World;
 use crate::kit::checks;
@@ -77,6 +79,8 @@ pub struct Stage {
     wake: Vec<Condvar>,
     /// See [`Scenario::torn`].
     pub torn: bool,
+    /// See [`reached`].
+    pub reached: BTreeSet<u32>,
 }
 
 struct Scene {
@@ -122,6 +126,7 @@ pub fn search(scenario: &Scenario, depth: Depth, check: impl Fn(&End<'_>)) -> Re
         scene: Mutex::new(Scene::new(scenario, Plan::new(cpus, depth.preemptions))),
         wake: (0..=cpus).map(|_| Condvar::new()).collect(),
         torn: scenario.torn,
+        reached: reached(&scenario.tables, &scenario.cpus),
     };
     std::thread::scope(|scope| {
         for (me, (acts, clock)) in scenario.cpus.iter().zip(&scenario.clocks).enumerate() {
@@ -255,9 +260,9 @@ impl Stage {
             seen = scene.run;
             drop(scene);
             let cpu = Cpu::new(self, me);
-            let env = Chance::new(clock, me as u64);
+            let env = Around::new(&cpu, Chance::new(clock, me as u64));
             let played = catch_unwind(AssertUnwindSafe(|| {
-                acts.iter().filter_map(|act| act.play(&cpu, &env)).collect::<Vec<_>>()
+                acts.iter().flat_map(|act| act.play(&cpu, &env)).collect::<Vec<_>>()
             }));
             let mut scene = self.lock();
             match played {

@@ -4,6 +4,7 @@
 //! comes to the same as one in which it takes that step first. It is run, but nothing is tried from there on.
 
 use netlab_common::abi::flow::Tuple;
+use netlab_common::abi::fragment::FragmentKey;
 
 /// What a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,14 @@ pub enum Place {
     Contact(Tuple<4>),
     Turn(u32),
     Answer,
+    /// What is known of a datagram.
+    Datagram(FragmentKey<4>),
+    /// Whether a fragment waits in a place.
+    Spot(u32),
+    /// Whose it is.
+    Whose(u32),
+    /// And its frame.
+    Frame(u32),
 }
 
 /// Parts of a slot.
@@ -61,6 +70,7 @@ impl Touch {
                 format!("{} > {}", end(key.src, key.sport), end(key.dst, key.dport))
             }
             Place::Slot(slot, _) => format!("slot {slot}"),
+            Place::Datagram(key) => format!("datagram {}", u16::from_be_bytes(key.identification)),
             place => format!("{place:?}"),
         }
     }

@@ -15,6 +15,8 @@ use netlab_common::tables::{Claim, Tables};
 pub struct World {
     pub tables: MemTables,
     elements: RefCell<Elements>,
+    /// Frames of fragments that wait, by place.
+    pub frames: RefCell<BTreeMap<u32, Vec<u8>>>,
 }
 
 /// The elements of a preallocated hash map. One that is given back is the next to be taken, and whoever still
@@ -40,7 +42,7 @@ impl World {
         for (key, to) in tables.keys.borrow().iter() {
             elements.put(*key, *to);
         }
-        World { tables: tables.clone(), elements: RefCell::new(elements) }
+        World { tables: tables.clone(), elements: RefCell::new(elements), frames: RefCell::default() }
     }
 
     /// Where the value of a key stands.

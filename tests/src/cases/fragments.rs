@@ -159,9 +159,11 @@ fn waiting() -> Vec<Case> {
         .frame_stays(UplinkOut, sent[2].clone(), FragmentWaits)
         .frame_becomes(UplinkOut, sent[0].clone(), Created, left[0].clone())
         .frame_becomes(UplinkOut, sent[1].clone(), Established, left[1].clone());
-    let of_none = Case::new("what waits for a refused fragment stays where it is", Rules::none())
+    let of_none = Case::new("what waits for a fragment that is dropped is dropped after it", Rules::none())
         .frame_stays(UplinkOut, sent[1].clone(), FragmentWaits)
         .frame_stays(UplinkOut, sent[0].clone(), PrivateSource)
+        // It came again, as above.
+        .frame_stays(UplinkOut, sent[1].clone(), Fragment)
         .frame_stays(UplinkOut, sent[2].clone(), Fragment);
     [reversed, in_vain, of_none].map(|case| case.only_in(&[Place::Tc])).to_vec()
 }

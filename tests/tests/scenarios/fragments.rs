@@ -35,7 +35,7 @@ fn fragments_that_wait_come_to_their_hook_again_once_the_first_one_has_come() {
         for ((hook, frame), became) in released.iter().zip([&left[2], &left[1]]) {
             assert_eq!(host.run(*hook, frame), (Established, became.clone()));
         }
-        assert_eq!(host.env.waiting.borrow().len(), 0);
+        assert_eq!(host.tables.waiting(), 0);
     }
 }
 
@@ -60,10 +60,16 @@ fn what_has_waited_for_its_time_does_not_go_on_and_gives_up_its_place() {
     host.wait(FRAGMENT_TICKS);
     host.run(UplinkOut, &sent[0]);
     assert_eq!(host.env.released.take(), []);
-    assert_eq!(host.tables.event(Event::FragmentLost), 0, "it is counted when its place is taken");
+    assert_eq!((host.tables.event(Event::FragmentLost), host.tables.waiting()), (1, 0), "it came too late");
+    host.wait(FRAGMENT_TICKS);
+    host.leaves(UplinkOut, &sent[1], FragmentWaits);
     host.wait(FRAGMENT_TICKS);
     host.leaves(UplinkOut, &sent[2], FragmentWaits);
-    assert_eq!(host.tables.event(Event::FragmentLost), 1);
+    assert_eq!(
+        (host.tables.event(Event::FragmentLost), host.tables.waiting()),
+        (2, 1),
+        "another takes its place"
+    );
 }
 
 #[test]
@@ -80,7 +86,7 @@ fn no_more_wait_than_there_are_places_for_one_datagram_and_for_all() {
     for number in 1..2000 {
         host.run(UplinkOut, &piece(number, 9));
     }
-    assert_eq!(host.env.waiting.borrow().len(), WAITING as usize, "all places are taken");
+    assert_eq!(host.tables.waiting(), WAITING as usize, "all places are taken");
     assert_eq!(host.tables.event(Event::FragmentUnkept), 2000 - u64::from(WAITING - PLACES));
     // Those for whom no place is asked are not counted.
     host.leaves(UplinkOut, &udp(HOST_5555, WORLD_80).fragment(9, false).frame(), NoRule);

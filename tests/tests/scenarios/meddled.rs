@@ -136,5 +136,10 @@ impl Fragments<4> for Meddled<'_> {
     hand_on! {
         fn fragment(key: &FragmentKey<4>) -> Option<Fragment>;
         fn note_fragment(key: &FragmentKey<4>, fragment: Fragment);
+        fn place_state(place: u32) -> u32;
+        fn change_place(place: u32, from: u32, to: u32) -> bool;
+        fn waits_for(place: u32, key: &FragmentKey<4>) -> bool;
+        fn waits_since(place: u32) -> u32;
+        fn set_waits(place: u32, key: &FragmentKey<4>, now: u32);
     }
 }
