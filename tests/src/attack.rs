@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::inside::stay_on_cpu;
 use crate::machine::Machine;
-use crate::segment::{Link, Segment};
+use crate::segment::{Link, Segment, piece};
 use crate::wire::Wire;
 
 /// An address of the world's that nobody has: what goes there is seen on the wire, and never answered.
@@ -122,6 +122,14 @@ impl Gun {
     /// Sends packets as fast as the kernel takes them.
     pub fn fire(&self, segments: impl IntoIterator<Item = Segment>) {
         let frames: Vec<_> = segments.into_iter().map(|segment| segment.frame(&self.link)).collect();
+        self.wire.send(&frames);
+    }
+
+    /// Sends one fragment of each of these datagrams, all with the same ends and at the same offset; see [`piece`].
+    pub fn fire_pieces(&self, of: Segment, identifications: impl IntoIterator<Item = u16>, offset: u16) {
+        let whole = of.frame(&self.link);
+        let cut = |number| piece(whole.clone(), number, offset, offset == 0);
+        let frames: Vec<_> = identifications.into_iter().map(cut).collect();
         self.wire.send(&frames);
     }
 

@@ -94,6 +94,19 @@ impl Segment {
     }
 }
 
+/// Makes a frame a fragment of a datagram with this identification: the first one, or a later one, whose data begins
+/// `offset` times eight bytes into the datagram.
+pub fn piece(mut frame: Vec<u8>, identification: u16, offset: u16, more: bool) -> Vec<u8> {
+    const IP: usize = 14;
+    let pieces = offset | if more { 0x2000 } else { 0 };
+    frame[IP + 4..IP + 6].copy_from_slice(&identification.to_be_bytes());
+    frame[IP + 6..IP + 8].copy_from_slice(&pieces.to_be_bytes());
+    frame[IP + 10..IP + 12].fill(0);
+    let sum = checksum(&frame[IP..IP + 20]).to_be_bytes();
+    frame[IP + 10..IP + 12].copy_from_slice(&sum);
+    frame
+}
+
 /// Hardware addresses of a wire's two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
