@@ -9,6 +9,8 @@ mod errors;
 mod flows;
 #[path = "properties/guards.rs"]
 mod guards;
+#[path = "properties/parser.rs"]
+mod parser;
 #[path = "properties/strategies.rs"]
 mod strategies;
 #[path = "properties/there_and_back.rs"]
