@@ -33,9 +33,10 @@ pub struct HostAddresses {
 pub fn rules(lab: &Lab, host: &HostAddresses) -> Rules {
     let masquerades: Vec<_> =
         lab.masquerades.iter().flat_map(|masquerade| hidden(masquerade, host)).collect();
+    let zones = zones(lab, host);
     Rules {
         config: config(lab),
-        forwards: lab.forwards.iter().map(|forward| (forward.rule, targets(forward, host))).collect(),
+        forwards: lab.forwards.iter().map(|forward| (forward.rule, targets(lab, forward, host))).collect(),
         forward_ports: lab.forwards.iter().flat_map(each_port).collect(),
         allow: lab
             .forwards
@@ -44,7 +45,8 @@ pub fn rules(lab: &Lab, host: &HostAddresses) -> Rules {
             .collect(),
         masquerades,
         interfaces: host.lab_interfaces.clone(),
-        zones: zones(lab, host),
+        nodes: nodes(lab, &zones),
+        zones,
     }
 }
 
@@ -103,11 +105,12 @@ fn hidden(masquerade: &Masquerade, host: &HostAddresses) -> Vec<(Ipv4Net, Masque
 }
 
 /// Where a forward leads.
-fn targets(forward: &Forward, host: &HostAddresses) -> rule::Forward<4> {
-    let mut targets = [rule::Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 }; TARGETS];
+fn targets(lab: &Lab, forward: &Forward, host: &HostAddresses) -> rule::Forward<4> {
+    let mut targets = [rule::Target { address: [0; 4], near: [0; 4], port: 0, node: 0 }; TARGETS];
     for (place, target) in targets.iter_mut().zip(&forward.targets) {
         let near = near(host, target.address).octets();
-        *place = rule::Target { address: target.address.octets(), near, port: target.port, pad: 0 };
+        let node = if addresses(lab, target.node).len() > 1 { number(target.node) } else { 0 };
+        *place = rule::Target { address: target.address.octets(), near, port: target.port, node };
     }
     rule::Forward {
         targets,
@@ -279,6 +282,35 @@ fn zones(lab: &Lab, host: &HostAddresses) -> Vec<(Ipv4Net, Zone)> {
     zones.extend(pools(lab).map(|net| (net, Zone::Pool)));
     zones.extend(hosts.map(|address| (address.into(), Zone::Host)));
     zones.into_iter().collect()
+}
+
+/// The addresses of forwards' targets that have several. Whoever uses a forward to a node by one of its other addresses
+/// is that node, and the datapath cannot see it from the target's.
+fn nodes(lab: &Lab, zones: &[(Ipv4Net, Zone)]) -> Vec<(Ipv4Addr, Zone, u16)> {
+    let zone = |address: Ipv4Addr| {
+        let around = zones.iter().filter(|(net, _)| net.contains(&address));
+        around.max_by_key(|(net, _)| net.prefix_len()).map_or(Zone::World, |(_, zone)| *zone)
+    };
+    let targets: BTreeSet<usize> =
+        lab.forwards.iter().flat_map(|forward| &forward.targets).map(|target| target.node).collect();
+    let several =
+        targets.into_iter().map(|node| (node, addresses(lab, node))).filter(|(_, all)| all.len() > 1);
+    several
+        .flat_map(|(node, all)| all.into_iter().map(move |at| (at, node)))
+        .map(|(at, node)| (at, zone(at), number(node)))
+        .collect()
+}
+
+/// Every address of a node.
+fn addresses(lab: &Lab, node: usize) -> BTreeSet<Ipv4Addr> {
+    let ends = lab.cables.iter().flat_map(|cable| [&cable.near, &cable.far]);
+    let of_ends = ends.filter(|end| end.place == Place::Node(node)).flat_map(|end| &end.addresses);
+    of_ends.chain(&lab.nodes[node].loopback).filter_map(v4).map(|net| net.addr()).collect()
+}
+
+/// A node's number, which is not zero.
+fn number(node: usize) -> u16 {
+    node as u16 + 1
 }
 
 /// The prefixes that pools consist of.

@@ -76,6 +76,8 @@ pub trait Rules<const N: usize> {
     fn lab_interface(&self, index: u32) -> Option<[u8; N]>;
     /// Whose an address is.
     fn zone(&self, address: [u8; N]) -> Zone;
+    /// The number of the forward's target that has an address among several; zero if none has.
+    fn node(&self, address: [u8; N]) -> u16;
 }
 
 /// What is known of datagrams in pieces, and the places in which pieces wait. Reads and writes are of whole values.

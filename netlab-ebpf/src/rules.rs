@@ -24,7 +24,7 @@ impl Rules<4> for MapTables {
 
     #[inline(always)]
     fn target(&self, rule: u32, index: u32) -> Target<4> {
-        let nothing = Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 };
+        let nothing = Target { address: [0; 4], near: [0; 4], port: 0, node: 0 };
         let Some(forward) = FORWARDS.get_ptr(rule) else { return nothing };
         // SAFETY: the pointer is to a whole aligned entry, and the mask keeps the index within its targets.
         unsafe { (*forward).targets[index as usize & (TARGETS - 1)] }
@@ -56,5 +56,10 @@ impl Rules<4> for MapTables {
     #[inline(always)]
     fn zone(&self, address: [u8; 4]) -> Zone {
         ZONES.get(Key::new(32, address)).map_or(Zone::World, |number| Zone::from_number(*number))
+    }
+
+    #[inline(always)]
+    fn node(&self, address: [u8; 4]) -> u16 {
+        ZONES.get(Key::new(32, address)).map_or(0, |number| Zone::node(*number))
     }
 }

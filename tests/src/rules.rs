@@ -35,6 +35,8 @@ pub struct Rules {
     pub allow: Vec<(u32, Prefix)>,
     /// Whose an address is.
     pub zones: Vec<(Prefix, Zone)>,
+    /// Addresses of nodes that have several, and the nodes' numbers.
+    pub nodes: Vec<([u8; 4], u16)>,
     /// Interfaces on which nodes' packets arrive, and the host's addresses there.
     pub interfaces: Vec<(u32, [u8; 4])>,
     /// What the port bitmaps hold at the start.
@@ -54,6 +56,7 @@ impl Rules {
             forwards: vec![],
             allow: vec![],
             zones: vec![],
+            nodes: vec![],
             interfaces: vec![],
             ports: Shard { words: [0; WORDS], scanned: 0, pad: 0 },
         }
@@ -142,10 +145,10 @@ impl Rules {
             let key = ForwardKey { address: from.ip().octets(), port, protocol, pad: 0 };
             self.forward_ports.push((key, ForwardPort { rule, offset, pad: 0 }));
         }
-        let mut targets = [Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 }; TARGETS];
+        let mut targets = [Target { address: [0; 4], near: [0; 4], port: 0, node: 0 }; TARGETS];
         for (target, to) in targets.iter_mut().zip(to) {
             let to = endpoint(to);
-            *target = Target { address: to.ip().octets(), near: NEAR, port: to.port(), pad: 0 };
+            *target = Target { address: to.ip().octets(), near: NEAR, port: to.port(), node: 0 };
         }
         let forward = Forward { targets, count: to.len() as u32, restricted: 0, turn: 0, pad: 0 };
         self.forwards.push((rule, forward));
@@ -169,6 +172,19 @@ impl Rules {
     #[must_use]
     pub fn zone(mut self, around: &str, zone: Zone) -> Self {
         self.zones.push((prefix(around), zone));
+        self
+    }
+
+    /// These are one node's addresses, to one of which a forward leads that is there already.
+    #[must_use]
+    pub fn one_node(mut self, addresses: &[&str]) -> Self {
+        const NUMBER: u16 = 7;
+        self.nodes = addresses.iter().map(|at| (address(at), NUMBER)).collect();
+        for target in self.forwards.iter_mut().flat_map(|(_, forward)| &mut forward.targets) {
+            if self.nodes.iter().any(|(at, _)| *at == target.address) {
+                target.node = NUMBER;
+            }
+        }
         self
     }
 
@@ -243,6 +259,7 @@ impl Rules {
         tables.allow = self.allow.iter().map(|(rule, (at, len))| (*rule, *at, *len)).collect();
         tables.masquerades = self.masquerades.iter().map(|((at, len), to)| (*at, *len, *to)).collect();
         tables.zones = self.zones.iter().map(|((at, len), zone)| (*at, *len, *zone)).collect();
+        tables.nodes = self.nodes.iter().copied().collect();
         tables.interfaces = self.interfaces.iter().copied().collect();
         tables.ports.borrow_mut().fill(self.ports);
         tables

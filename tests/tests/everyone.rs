@@ -94,6 +94,44 @@ fn everyone_talks_udp_to_a_forwards_target_which_sees_whom_it_can_answer() {
     }
 }
 
+/// A node with an address more beside its first one, and one on another bridge.
+const VENUS: &str = r#"
+[node.venus]
+links = [{ to = "left", address = ["10.10.0.40/16", "10.10.0.41/16"] }, { to = "right", address = "10.20.0.40/16" }]
+gateway = "10.10.0.1"
+"#;
+
+#[test]
+fn a_node_uses_a_forward_to_itself_by_whichever_of_its_addresses() {
+    if !need_root() {
+        return;
+    }
+    let forwards = "[[forward]]\npublish = \"8000:venus:80\"\n[[forward]]\npublish = \"5300:venus:53/udp\"\n";
+    let machine = lab(&format!("{VENUS}{MASQUERADES}{forwards}"));
+    let _server = echo_server(&machine, "venus", at("10.10.0.40", 80));
+    let target = bind_udp(&machine, "venus", at("10.10.0.40", 53));
+    for (number, from) in (0..).zip(["10.10.0.40", "10.10.0.41", "10.20.0.40"]) {
+        for by in [HOST, LEFT] {
+            let by_tcp = SocketAddrV4::new(by, 8000);
+            let mut stream = dial(&machine, "venus", (*at(from, 0).ip(), 46_000 + number), by_tcp)
+                .unwrap_or_else(|error| panic!("{from} by {by}: {error}"));
+            stream.write_all(b"word").expect("it leaves");
+            stream.read_exact(&mut [0; 4]).unwrap_or_else(|error| panic!("{from} by {by}: {error}"));
+
+            let client = bind_udp(&machine, "venus", at(from, 47_000 + number));
+            client.send_to(b"word", SocketAddrV4::new(by, 5300)).expect("it leaves");
+            let mut heard = [0; 8];
+            let (len, seen) =
+                target.recv_from(&mut heard).unwrap_or_else(|error| panic!("{from} by {by}: {error}"));
+            assert_eq!((&heard[..len], seen.ip()), (&b"word"[..], by.into()), "{from} by {by}");
+            target.send_to(b"answer", seen).expect("it leaves");
+            let (len, seen) =
+                client.recv_from(&mut heard).unwrap_or_else(|error| panic!("{from} by {by}: {error}"));
+            assert_eq!((&heard[..len], seen), (&b"answer"[..], SocketAddrV4::new(by, 5300).into()));
+        }
+    }
+}
+
 /// What a connected UDP socket is told after it has sent to where nobody listens.
 fn told(socket: &UdpSocket) -> std::io::ErrorKind {
     socket.send(b"?").expect("it leaves");

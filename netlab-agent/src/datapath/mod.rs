@@ -247,7 +247,7 @@ fn build(lab: &str, interfaces: &[Interface], flows: u32, uplink_header: u32, ru
         allow: rules.allow.len() as u32 + 16 * RULE_ROOM,
         // Addresses may come and go while the lab runs; what is not used takes no memory.
         masquerades: rules.masquerades.len() as u32 + RULE_ROOM,
-        zones: rules.zones.len() as u32 + RULE_ROOM,
+        zones: (rules.zones.len() + rules.nodes.len()) as u32 + RULE_ROOM,
         interfaces: rules.interfaces.len() as u32 + 64,
         rules: rules.numbers() + RULE_ROOM,
         uplink_header,

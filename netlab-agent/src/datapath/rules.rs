@@ -2,6 +2,7 @@
 //! makes them from a lab.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use aya::Pod;
@@ -32,6 +33,8 @@ pub struct Rules {
     pub interfaces: Vec<(u32, [u8; 4])>,
     /// Whose each address is.
     pub zones: Vec<(Ipv4Net, Zone)>,
+    /// Addresses of forwards' targets that have several, their zones, and those nodes' numbers.
+    pub nodes: Vec<(Ipv4Addr, Zone, u16)>,
 }
 
 impl Rules {
@@ -46,6 +49,7 @@ impl Rules {
             masquerades: Vec::new(),
             interfaces: Vec::new(),
             zones: Vec::new(),
+            nodes: Vec::new(),
         }
     }
 
@@ -125,8 +129,9 @@ impl RuleMaps {
         if config != old {
             self.config.set(0, config, 0).map_err(|e| failed(names::CONFIG, e))?;
         }
-        let zones = rules.zones.iter().map(|(net, zone)| (net_key(net), *zone as u32));
-        trie(&mut self.zones, names::ZONES, zones)?;
+        let zones = rules.zones.iter().map(|(net, zone)| (net_key(net), zone.stored(0)));
+        let nodes = rules.nodes.iter().map(|(at, zone, node)| (net_key(&(*at).into()), zone.stored(*node)));
+        trie(&mut self.zones, names::ZONES, zones.chain(nodes))?;
         hash(&mut self.interfaces, names::INTERFACES, rules.interfaces.iter().copied())?;
         let masquerades = rules.masquerades.iter().map(|(net, target)| (net_key(net), *target));
         trie(&mut self.masquerades, names::MASQUERADES, masquerades)?;

@@ -81,7 +81,8 @@ impl<const N: usize> FragmentKey<N> {
     pub fn first_place(&self, seed: u32) -> u32 {
         let ends = hash::bytes(hash::bytes(seed, self.src), self.dst);
         let [high, low] = self.identification;
-        hash::finish(hash::word(ends, u32::from_be_bytes([self.protocol, self.hook, high, low]))) & (WAITING - 1)
+        hash::finish(hash::word(ends, u32::from_be_bytes([self.protocol, self.hook, high, low])))
+            & (WAITING - 1)
     }
 }
 

@@ -64,8 +64,8 @@ pub struct Target<const N: usize> {
     pub near: [u8; N],
     /// The node's port for the range's first one, in the machine's order.
     pub port: u16,
-    /// Always zero.
-    pub pad: u16,
+    /// The node's number if it has several addresses, else zero.
+    pub node: u16,
 }
 
 const _: () = assert!(size_of::<Target<4>>() == 12, "a v4 target is 12 bytes");
@@ -146,11 +146,26 @@ pub enum Zone {
 }
 
 impl Zone {
+    /// The number that is stored for an address in this zone: the zone's in the lower half, and above it the number of
+    /// the node that has the address among others, or zero.
+    #[inline(always)]
+    #[must_use]
+    pub fn stored(self, node: u16) -> u32 {
+        self as u32 | (node as u32) << 16
+    }
+
+    /// The node in a stored number.
+    #[inline(always)]
+    #[must_use]
+    pub fn node(number: u32) -> u16 {
+        (number >> 16) as u16
+    }
+
     /// The zone of a stored number.
     #[inline(always)]
     #[must_use]
     pub fn from_number(number: u32) -> Self {
-        match number {
+        match number & 0xffff {
             1 => Zone::Host,
             2 => Zone::Nodes,
             3 => Zone::Pool,

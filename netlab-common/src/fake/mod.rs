@@ -22,6 +22,7 @@ use crate::tables::{Claim, Tables, Traffic};
 
 mod env;
 mod fragments;
+mod look;
 mod packet;
 mod rules;
 
@@ -66,6 +67,8 @@ pub struct MemTables {
     pub masquerades: Vec<([u8; 4], u8, MasqueradeTarget<4>)>,
     /// Prefix, its length, and whose it is.
     pub zones: Vec<([u8; 4], u8, Zone)>,
+    /// Addresses of forwards' targets that have several, and those nodes' numbers.
+    pub nodes: BTreeMap<[u8; 4], u16>,
     /// Interfaces on which nodes' packets arrive at the host's stack, and the host's addresses there.
     pub interfaces: BTreeMap<u32, [u8; 4]>,
     /// Rule counters by index.
@@ -101,41 +104,12 @@ impl MemTables {
             allow: Vec::new(),
             masquerades: Vec::new(),
             zones: Vec::new(),
+            nodes: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             rules: RefCell::default(),
             verdicts: RefCell::default(),
             events: RefCell::default(),
         }
-    }
-
-    /// A copy of a slot, if it is in use.
-    #[must_use]
-    pub fn flow(&self, slot: u32) -> Option<Flow<4>> {
-        self.flows.borrow().get(slot as usize).copied().filter(|flow| flow.head.life != life::FREE)
-    }
-
-    /// Every live flow.
-    #[must_use]
-    pub fn live(&self) -> Vec<Flow<4>> {
-        self.flows.borrow().iter().filter(|flow| flow.head.life == life::LIVE).copied().collect()
-    }
-
-    /// A verdict's count at a hook.
-    #[must_use]
-    pub fn count(&self, hook: Hook, verdict: Verdict) -> Count {
-        self.verdicts.borrow().get(&verdict_index(hook, verdict)).copied().unwrap_or_default()
-    }
-
-    /// How often an event happened.
-    #[must_use]
-    pub fn event(&self, event: Event) -> u64 {
-        self.events.borrow().get(&event).copied().unwrap_or(0)
-    }
-
-    /// Ports that are marked as in use, in all bitmaps.
-    #[must_use]
-    pub fn marked_ports(&self) -> u32 {
-        self.ports.borrow().iter().flat_map(|shard| shard.words).map(u64::count_ones).sum()
     }
 
     /// Changes the settings.

@@ -28,7 +28,7 @@ impl Rules<4> for MemTables {
     }
 
     fn target(&self, rule: u32, index: u32) -> Target<4> {
-        let none = Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 };
+        let none = Target { address: [0; 4], near: [0; 4], port: 0, node: 0 };
         self.forwards.borrow().get(&rule).map_or(none, |forward| forward.targets[index as usize % TARGETS])
     }
 
@@ -56,5 +56,9 @@ impl Rules<4> for MemTables {
 
     fn zone(&self, address: [u8; 4]) -> Zone {
         longest(&self.zones, address).unwrap_or(Zone::World)
+    }
+
+    fn node(&self, address: [u8; 4]) -> u16 {
+        self.nodes.get(&address).copied().unwrap_or(0)
     }
 }

@@ -60,7 +60,7 @@ fn port<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>) -> Option<Fo
 /// The client's port is kept where it is free. It is taken when the same client port already talks to the
 /// same target by another of the host's ports; then the target sees another port of the client's.
 ///
-/// The client's address is kept too, unless the target could not answer it: its own address, which it would take for
+/// The client's address is kept too, unless the target could not answer it: one of its own, which it would take for
 /// itself, becomes the host's that the client used (RFC 4787 REQ-9), and a loopback address of the host's becomes the
 /// one that the node knows the way to.
 #[inline(always)]
@@ -79,7 +79,8 @@ pub fn open<const N: usize, T: Tables<N>>(
         targets => tables.next_turn(meeting.rule) % targets,
     };
     let target = tables.target(meeting.rule, turn);
-    let back = original.src == target.address;
+    let back =
+        original.src == target.address || (target.node != 0 && tables.node(original.src) == target.node);
     let from_loopback = hook == Hook::LocalOut && is_loopback(original.src);
     let client = if back {
         original.dst

@@ -83,9 +83,9 @@ pub fn mapped(first_port: u16, last_port: u16, filtering: Filtering) -> Masquera
 
 /// Adds a forward of the host's TCP port to targets: rule 1.
 pub fn forward(tables: &mut MemTables, port: u16, targets: &[End]) {
-    let mut of = [Target { address: [0; 4], near: [0; 4], port: 0, pad: 0 }; TARGETS];
+    let mut of = [Target { address: [0; 4], near: [0; 4], port: 0, node: 0 }; TARGETS];
     for (slot, (address, port)) in of.iter_mut().zip(targets) {
-        *slot = Target { address: *address, near: HOST, port: *port, pad: 0 };
+        *slot = Target { address: *address, near: HOST, port: *port, node: 0 };
     }
     let entry = Forward { targets: of, count: targets.len() as u32, restricted: 0, turn: 0, pad: 0 };
     tables.forwards.borrow_mut().insert(1, entry);

@@ -103,6 +103,9 @@ impl Rules<4> for Cpu<'_> {
     fn zone(&self, address: [u8; 4]) -> Zone {
         self.stage.aside(|world| world.zone(address))
     }
+    fn node(&self, address: [u8; 4]) -> u16 {
+        self.stage.aside(|world| world.node(address))
+    }
 }
 
 impl Tables<4> for Cpu<'_> {

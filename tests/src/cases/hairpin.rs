@@ -38,7 +38,21 @@ fn targets() -> Vec<Case> {
     let request = tcp("10.10.0.10:5555", HOST_3000);
     let inwards = tcp("192.168.0.108:5555", EARTH_8000);
     let (answer, back) = (tcp(EARTH_8000, "192.168.0.108:5555"), tcp(HOST_3000, "10.10.0.10:5555"));
+    let by_another = "10.10.0.11:5555";
     vec![
+        Case::new(
+            "a target that uses its own forward by another of its addresses meets the host, too",
+            forwarding().one_node(&["10.10.0.10", "10.10.0.11"]),
+        )
+        .becomes(PortIn, &request.clone().from(by_another).syn(), Created, &inwards.clone().syn())
+        .becomes(PortIn, &answer.clone().syn_ack(), Established, &back.clone().to(by_another).syn_ack())
+        // Others are who they are.
+        .becomes(
+            PortIn,
+            &tcp(NEPTUNE_6000, HOST_3000).syn(),
+            Created,
+            &tcp(NEPTUNE_6000, EARTH_8000).syn(),
+        ),
         Case::new("a target that uses its own forward meets the host, and not itself", forwarding())
             .becomes(PortIn, &request.clone().syn(), Created, &inwards.clone().syn())
             .stays(PortOut, &inwards.clone().syn(), NoRule)
@@ -57,7 +71,7 @@ fn targets() -> Vec<Case> {
 }
 
 /// Frames as the loopback interface has them: without hardware addresses.
-fn bare(packet: &Packet) -> Packet {
+pub fn bare(packet: &Packet) -> Packet {
     packet.clone().patch(0, &[0; 12])
 }
 

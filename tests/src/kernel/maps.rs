@@ -12,7 +12,9 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
 use netlab_common::abi::fragment::{Fragment, FragmentKey, Waiting, place};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
-use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
+use netlab_common::abi::rule::{
+    AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone,
+};
 use netlab_common::abi::verdict::Count;
 
 use crate::rules::Rules;
@@ -125,7 +127,10 @@ pub fn fill(object: &mut Ebpf, rules: &Rules) -> anyhow::Result<()> {
     }
     let mut zones = LpmTrie::<_, [u8; 4], u32>::try_from(map_mut(object, names::ZONES)?)?;
     for ((start, len), zone) in &rules.zones {
-        zones.insert(&Key::new(u32::from(*len), *start), *zone as u32, 0)?;
+        zones.insert(&Key::new(u32::from(*len), *start), zone.stored(0), 0)?;
+    }
+    for (address, node) in &rules.nodes {
+        zones.insert(&Key::new(32, *address), Zone::Nodes.stored(*node), 0)?;
     }
     let mut interfaces = HashMap::<_, u32, [u8; 4]>::try_from(map_mut(object, names::INTERFACES)?)?;
     for (index, address) in &rules.interfaces {

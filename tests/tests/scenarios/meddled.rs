@@ -129,6 +129,7 @@ impl Rules<4> for Meddled<'_> {
         fn masquerade(source: [u8; 4]) -> Option<MasqueradeTarget<4>>;
         fn lab_interface(index: u32) -> Option<[u8; 4]>;
         fn zone(address: [u8; 4]) -> Zone;
+        fn node(address: [u8; 4]) -> u16;
     }
 }
 
