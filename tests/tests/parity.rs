@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use netlab_common::abi::verdict::Verdict;
 use netlab_tests::cases::{
-    self, errors, errors_in_vain, forward, fragments, guard, hairpin, host, lifetime, limits, mapping,
-    masquerade, protocols, random, targets, tcp, wire,
+    self, errors, errors_in_vain, errors_within, forward, fragments, guard, hairpin, host, lifetime, limits,
+    mapping, masquerade, protocols, random, targets, tcp, wire,
 };
 use netlab_tests::need::need_root;
 use netlab_tests::progrun::{Case, Stage, play_on_host};
@@ -88,6 +88,11 @@ fn host_tc_and_xdp_agree_on_icmp_errors_about_flows() {
 #[test]
 fn host_tc_and_xdp_agree_on_icmp_errors_about_nothing_known() {
     agree_on(&errors_in_vain::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_icmp_errors_about_flows_within_the_lab() {
+    agree_on(&errors_within::cases());
 }
 
 #[test]

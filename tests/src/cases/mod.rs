@@ -3,6 +3,7 @@
 
 pub mod errors;
 pub mod errors_in_vain;
+pub mod errors_within;
 pub mod forward;
 pub mod fragments;
 pub mod guard;
@@ -58,6 +59,7 @@ pub fn table() -> Vec<Case> {
         wire::cases(),
         errors::cases(),
         errors_in_vain::cases(),
+        errors_within::cases(),
         fragments::cases(),
         protocols::cases(),
     ]
