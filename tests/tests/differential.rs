@@ -15,21 +15,6 @@ const STEPS: usize = 250;
 /// Packets after which both labs are made anew: a private machine does not live for ever.
 const PACKETS_OF_A_MACHINE: u64 = 200_000;
 
-/// What netlab can do by now.
-const KINDS: Kinds = Kinds::FEW;
-
-/// The kinds to try: those, and what `NETLAB_KINDS` names.
-fn kinds() -> Kinds {
-    let named = std::env::var("NETLAB_KINDS").unwrap_or_default();
-    let has = |name| named.split(',').any(|given| given == name);
-    Kinds {
-        errors: KINDS.errors || has("errors"),
-        protocols: KINDS.protocols || has("protocols"),
-        fragments: KINDS.fragments || has("fragments"),
-        hairpin: KINDS.hairpin || has("hairpin"),
-    }
-}
-
 /// The seed of the first script: `NETLAB_SEED`, or always the same one, so that the gate does not depend on luck.
 /// The long run begins with another one each time.
 fn seed() -> u64 {
@@ -58,7 +43,7 @@ fn fail(twins: &mut Twins, seed: u64, steps: &[Step], divergence: Divergence) ->
 }
 
 /// Plays random scripts until so many packets were sent.
-fn run(new: fn() -> Twins, kinds: Kinds, wanted: u64) -> Figures {
+fn run(new: fn() -> Twins, wanted: u64) -> Figures {
     let (first, begun) = (seed(), Instant::now());
     let (mut figures, mut twins) = (Figures::default(), new());
     let (mut seed, mut renewed) = (first, 0);
@@ -67,7 +52,7 @@ fn run(new: fn() -> Twins, kinds: Kinds, wanted: u64) -> Figures {
             twins = new();
             renewed = figures.packets;
         }
-        let steps = script(seed, kinds, STEPS);
+        let steps = script(seed, Kinds::ALL, STEPS);
         if let Some(divergence) = play(&mut twins, &steps, &mut figures) {
             fail(&mut twins, seed, &steps[..=divergence.at], divergence);
         }
@@ -82,7 +67,7 @@ fn run(new: fn() -> Twins, kinds: Kinds, wanted: u64) -> Figures {
 fn told(figures: &Figures) -> String {
     let Figures { packets, outputs, talks, renamed, explained } = figures;
     let reasons =
-        EXPLAINED.iter().zip(explained).map(|(reason, count)| format!("\n  {:<24}{count}", reason.name));
+        EXPLAINED.iter().zip(explained).map(|(reason, count)| format!("\n  {:<27}{count}", reason.name));
     let reasons: String = reasons.collect();
     format!("{packets} packets, {outputs} frames compared, {talks} talks, {renamed} ports chosen{reasons}")
 }
@@ -90,14 +75,14 @@ fn told(figures: &Figures) -> String {
 #[test]
 fn random_packets_come_out_of_netlab_as_out_of_netfilter_or_the_difference_has_a_name() {
     if need_root() {
-        run(Twins::new, kinds(), size(10_000, 1_000_000).into());
+        run(Twins::new, size(10_000, 1_000_000).into());
     }
 }
 
 #[test]
 fn netfilter_beside_itself_shows_no_difference() {
     if need_root() {
-        let figures = run(Twins::alike, Kinds::ALL, size(3_000, 50_000).into());
+        let figures = run(Twins::alike, size(3_000, 50_000).into());
         assert_eq!(figures.explained.iter().sum::<u64>(), 0, "what differs here is made by the test");
     }
 }
@@ -128,7 +113,7 @@ fn survey_of_what_has_no_name() {
     let (first, mut twins, mut figures) = (seed(), Twins::new(), Figures::default());
     let mut found: BTreeMap<String, (u32, String)> = BTreeMap::new();
     for seed in first..first + u64::from(size(40, 400)) {
-        twins.survey(&script(seed, kinds(), STEPS), &mut figures, |divergence| {
+        twins.survey(&script(seed, Kinds::ALL, STEPS), &mut figures, |divergence| {
             let example = format!("seed {seed}, {divergence}");
             found.entry(divergence.kind()).or_insert((0, example)).0 += 1;
             true

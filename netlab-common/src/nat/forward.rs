@@ -1,5 +1,7 @@
 //! Port forwards: which one a packet meets, and to which of its targets a new flow goes.
 
+use core::cmp::max;
+
 use super::DYNAMIC;
 use crate::abi::flow::{Kind, NO_SLOT, Tuple};
 use crate::abi::hook::Hook;
@@ -55,6 +57,16 @@ fn port<const N: usize, T: Tables<N>>(tables: &T, tuple: &Tuple<N>) -> Option<Fo
     tables.forward_port(&key)
 }
 
+/// The longer part of the dynamic ports below or above one of them.
+///
+/// A node that speaks to itself by a forward, from the very port that is published and that it listens at, must be
+/// seen with another one: its answers would have the tuple of its questions.
+#[inline(always)]
+fn beside(port: [u8; 2]) -> (u16, u16) {
+    let port = u16::from_be_bytes(port);
+    if port < 0x8000 { (max(port + 1, DYNAMIC.0), DYNAMIC.1) } else { (DYNAMIC.0, port - 1) }
+}
+
 /// The flow of a packet that meets a forward at this hook.
 ///
 /// The client's port is kept where it is free. It is taken when the same client port already talks to the
@@ -89,23 +101,27 @@ pub fn open<const N: usize, T: Tables<N>>(
     } else {
         original.src
     };
+    let reply = Tuple {
+        src: target.address,
+        dst: client,
+        sport: target.port.wrapping_add(meeting.offset).to_be_bytes(),
+        dport: original.sport,
+        protocol: original.protocol,
+        pad: [0; 3],
+    };
+    let (first, last) = if reply == original { beside(original.sport) } else { DYNAMIC };
+    let keep = if reply == original {
+        Keep::Never
+    } else if hook == Hook::LocalOut && !from_loopback {
+        // A socket of the host's own keeps its port: it is the very one that asks.
+        Keep::Own
+    } else {
+        Keep::IfFree
+    };
     NewFlow {
         original,
-        reply: Tuple {
-            src: target.address,
-            dst: client,
-            sport: target.port.wrapping_add(meeting.offset).to_be_bytes(),
-            dport: original.sport,
-            protocol: original.protocol,
-            pad: [0; 3],
-        },
-        ports: Ports {
-            first: DYNAMIC.0,
-            last: DYNAMIC.1,
-            // A socket of the host's own keeps its port: it is the very one that asks.
-            keep: if hook == Hook::LocalOut && !from_loopback { Keep::Own } else { Keep::IfFree },
-            avoid_sockets: back || hook == Hook::LocalOut,
-        },
+        reply,
+        ports: Ports { first, last, keep, avoid_sockets: back || hook == Hook::LocalOut },
         original_hook: hook,
         // The answers leave where the opener came from; those to the host itself, also where it is the node's own
         // packets that come back to it, are met on their way in.

@@ -66,11 +66,19 @@ fn may_be_translated<P: Packet, T: Tables<4>, E>(
         Hook::PortIn | Hook::UplinkIn => {
             matches!(tables.zone(headers.tuple.dst), Zone::Host | Zone::Pool)
         }
-        Hook::PortOut => tables.zone(headers.tuple.src) == Zone::Nodes && is_unicast(headers.tuple.dst),
+        Hook::PortOut => tables.zone(headers.tuple.src) == Zone::Nodes && !is_to_many(packet, headers),
         // The host's stack sends them in order.
         Hook::LocalOut => false,
         Hook::UplinkOut => hidden(headers, tables).is_some() || is_from_a_node(packet, headers, tables),
     }
+}
+
+/// Whether a frame is for a group of receivers (IEEE 802, the first bit on the wire): a bridge floods also what is for
+/// its network's broadcast address, which looks like any other.
+#[inline(always)]
+fn is_to_many<P: Packet>(packet: &P, headers: &Headers<4>) -> bool {
+    let [first] = packet.load::<1>(0).unwrap_or([0]);
+    !is_unicast(headers.tuple.dst) || (packet.link_len() > 0 && first & 1 != 0)
 }
 
 /// The packet was lost when those that waited for it were sent on.

@@ -67,7 +67,30 @@ fn targets() -> Vec<Case> {
                 Created,
                 &udp("192.168.0.108:50000", "10.10.0.10:5353"),
             ),
+        Case::new("its port is another where its answers would look like its questions", same_port())
+            .becomes(
+                PortIn,
+                &udp("10.10.0.10:5353", "192.168.0.108:5353"),
+                Created,
+                &udp("192.168.0.108:50000", "10.10.0.10:5353"),
+            )
+            .becomes(
+                PortIn,
+                &udp("10.10.0.10:5353", "192.168.0.108:50000"),
+                Established,
+                &udp("192.168.0.108:5353", "10.10.0.10:5353"),
+            )
+            .becomes(
+                PortIn,
+                &udp("10.10.0.10:5353", "192.168.0.108:5353"),
+                Established,
+                &udp("192.168.0.108:50000", "10.10.0.10:5353"),
+            ),
     ]
+}
+
+fn same_port() -> Rules {
+    Rules::none().forward(UDP, "0.0.0.0:5353", "10.10.0.10:5353").one_port(50_000)
 }
 
 /// Frames as the loopback interface has them: without hardware addresses.

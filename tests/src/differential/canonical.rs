@@ -6,7 +6,7 @@ use netlab_common::net::{eth, ipv4, protocol};
 use super::frame::{askew, is_error};
 use super::place::{Endpoint, Talk, is_hosts};
 use super::step::{Side, Step};
-use super::sums::{DCCP, SCTP, Sum, UDP_LITE, has_right_crc, seal_crc, set_word, word};
+use super::sums::{DCCP, SCTP, Sum, UDP_LITE, has_ports, has_right_crc, seal_crc, set_word, word};
 
 /// The two endpoints of a talk as they stand in an answerer's packets, and the port that is to stand there.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +68,16 @@ fn ports(bytes: &[u8], outline: &Outline) -> Option<(Option<usize>, Option<usize
     }
 }
 
-/// The port under which an answerer saw a packet come: none if it is not of this talk.
+/// The port under which an answerer saw a packet come, or its own if the protocol has none: nothing if the packet is
+/// not of this talk.
 pub fn alias(frame: &[u8], talk: &Talk) -> Option<u16> {
     let outline = outline(frame, ip(frame)?)?;
     let path = talk.path();
     let matches =
         outline.protocol == talk.protocol && (outline.from, outline.to) == (path.seen, path.target.0);
+    if matches && !has_ports(outline.protocol) {
+        return Some(talk.ports.0);
+    }
     let (own, other) = ports(frame, &outline).filter(|_| matches)?;
     let fits = other.is_none_or(|at| word(frame, at) == Some(path.target.1));
     word(frame, own?).filter(|_| fits)

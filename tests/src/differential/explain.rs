@@ -1,14 +1,15 @@
 //! Where netlab is not like netfilter, and may: each difference by its name, with what must hold of the packet and
-//! of what came of it on either side. Whatever fits none of them is a fault. docs/nat-behaviour.md has the reasons.
+//! of what came of it on either side. Whatever fits none of them is a fault. The conditions are in `reasons`.
 
 use netlab_common::net::{eth, ipv4, protocol, tcp};
 
 use super::canonical::{Naming, alias, canonical, same_but_options};
 use super::frame::{self, Moment};
 use super::past::Before;
-use super::place::{End, is_hosts, is_private, where_is};
+use super::place::{End, is_hosts, where_is};
 use super::play::Heard;
-use super::step::{Body, Flaw, Options, Side, Step};
+use super::reasons;
+use super::step::{Flaw, Options, Side, Step};
 use super::whole::whole;
 use crate::packet::checksum::checksums_valid;
 
@@ -59,6 +60,11 @@ pub struct Scene<'a> {
     pub is_anothers_port: (bool, bool),
     /// Whether the other party has sent to the opener's port before there was a flow.
     pub was_knocked_at: bool,
+    /// Whether it goes where a packet through a forward has been, or should have come from there, which died on its
+    /// way.
+    pub is_about_the_dead: bool,
+    /// Whether it answers what went untranslated before.
+    pub is_answer_to_a_knock: bool,
 }
 
 /// A difference that is meant.
@@ -70,23 +76,36 @@ pub struct Explanation {
 }
 
 /// All of them.
-pub const EXPLAINED: [Explanation; 16] = [
-    Explanation { name: "unsolicited", fits: unsolicited },
-    Explanation { name: "forged_source", fits: forged_source },
-    Explanation { name: "alien_source", fits: alien_source },
-    Explanation { name: "invalid_leaks", fits: invalid_leaks },
-    Explanation { name: "tcp_state", fits: tcp_state },
-    Explanation { name: "wrong_checksum", fits: wrong_checksum },
-    Explanation { name: "wrong_length", fits: wrong_length },
-    Explanation { name: "only_netlab_has_it", fits: only_netlab_has_it },
-    Explanation { name: "kernel_forgets", fits: kernel_forgets },
-    Explanation { name: "anothers_after_the_end", fits: anothers_after_the_end },
-    Explanation { name: "answerer_opens_anew", fits: answerer_opens_anew },
-    Explanation { name: "port_is_not_kept", fits: port_is_not_kept },
-    Explanation { name: "port_is_anothers", fits: port_is_anothers },
-    Explanation { name: "port_follows_source", fits: port_follows_source },
-    Explanation { name: "error_in_anothers_name", fits: error_in_anothers_name },
-    Explanation { name: "router_in_clients_name", fits: router_in_clients_name },
+pub const EXPLAINED: [Explanation; 29] = [
+    Explanation { name: "unsolicited", fits: reasons::unsolicited },
+    Explanation { name: "forged_source", fits: reasons::forged_source },
+    Explanation { name: "alien_source", fits: reasons::alien_source },
+    Explanation { name: "invalid_leaks", fits: reasons::invalid_leaks },
+    Explanation { name: "tcp_state", fits: reasons::tcp_state },
+    Explanation { name: "wrong_checksum", fits: reasons::wrong_checksum },
+    Explanation { name: "wrong_length", fits: reasons::wrong_length },
+    Explanation { name: "only_netlab_has_it", fits: reasons::only_netlab_has_it },
+    Explanation { name: "kernel_forgets", fits: reasons::kernel_forgets },
+    Explanation { name: "anothers_after_the_end", fits: reasons::anothers_after_the_end },
+    Explanation { name: "answerer_opens_anew", fits: reasons::answerer_opens_anew },
+    Explanation { name: "port_is_not_kept", fits: reasons::port_is_not_kept },
+    Explanation { name: "port_is_anothers", fits: reasons::port_is_anothers },
+    Explanation { name: "port_follows_source", fits: reasons::port_follows_source },
+    Explanation { name: "error_in_anothers_name", fits: reasons::error_in_anothers_name },
+    Explanation { name: "router_in_clients_name", fits: reasons::router_in_clients_name },
+    Explanation { name: "tuple_is_anothers", fits: reasons::tuple_is_anothers },
+    Explanation { name: "odd_gre", fits: reasons::odd_gre },
+    Explanation { name: "dccp", fits: reasons::dccp },
+    Explanation { name: "udp_lite", fits: reasons::udp_lite },
+    Explanation { name: "redirect_to_a_neighbour", fits: reasons::redirect_to_a_neighbour },
+    Explanation { name: "dead_on_arrival", fits: reasons::dead_on_arrival },
+    Explanation { name: "pieces_overlap", fits: reasons::pieces_overlap },
+    Explanation { name: "piece_is_missing", fits: reasons::piece_is_missing },
+    Explanation { name: "answers_the_unsolicited", fits: reasons::answers_the_unsolicited },
+    Explanation { name: "error_is_a_hop_further", fits: reasons::error_is_a_hop_further },
+    Explanation { name: "error_about_another_query", fits: reasons::error_about_another_query },
+    Explanation { name: "answers_like_questions", fits: reasons::answers_like_questions },
+    Explanation { name: "kernel_moves_a_port", fits: reasons::kernel_moves_a_port },
 ];
 
 impl Scene<'_> {
@@ -100,7 +119,7 @@ impl Scene<'_> {
         self.came_out_the_same()
     }
 
-    fn came_out_the_same(&self) -> bool {
+    pub(super) fn came_out_the_same(&self) -> bool {
         if (self.came(self.netlab), self.came(self.kernel)) == (Came::Mirrored, Came::Mirrored) {
             // They may differ in the port that each has chosen.
             return true;
@@ -120,10 +139,26 @@ impl Scene<'_> {
 
     /// Whether this explains the difference.
     pub fn fits(&self, explanation: &Explanation) -> bool {
-        // A packet without hops left dies after it was translated; that it did shows in the error.
-        let meant =
-            |came| if self.step.shape.ttl <= 1 && came == Came::Error { Came::Translated } else { came };
-        (explanation.fits)(self, meant(self.came(self.netlab)), meant(self.came(self.kernel)))
+        // A packet without hops left, or too big for the next wire, dies after it was translated; that it did shows
+        // in the error.
+        let meant = |heard: &Heard| match self.came(heard) {
+            Came::Error if self.dies_on_its_way() && tells_of_death(heard) => Came::Translated,
+            came => came,
+        };
+        self.is_sound() && (explanation.fits)(self, meant(self.netlab), meant(self.kernel))
+    }
+
+    /// Whether its way ends at the host although it is right.
+    pub fn dies_on_its_way(&self) -> bool {
+        self.step.shape.ttl <= 1 || self.is_too_big()
+    }
+
+    /// Whether the receiver's wire does not take it whole, and it must not be cut.
+    fn is_too_big(&self) -> bool {
+        self.step.shape.df
+            && frame::translated(self.step, self.numbers).is_some_and(|(end, frames)| {
+                frames.iter().any(|frame| frame.len() > eth::LEN + usize::from(end.mtu()))
+            })
     }
 
     /// What one twin made of it.
@@ -184,157 +219,24 @@ impl Scene<'_> {
     }
 
     /// Whether the twins differ in nothing but that the source has its own port at netlab's alone, from now on.
-    fn only_netlab_keeps_the_port(&self) -> bool {
+    pub(super) fn only_netlab_keeps_the_port(&self) -> bool {
         let own = self.step.talk.ports.0;
         self.has_new_port && self.netlab_alias == own && self.kernel_alias != own && self.came_out_the_same()
     }
 
-    fn is_from_the_world(&self) -> bool {
+    pub(super) fn is_from_the_world(&self) -> bool {
         self.step.sender() == Some(End::World)
     }
 
-    fn is_to_the_world(&self) -> bool {
+    pub(super) fn is_to_the_world(&self) -> bool {
         let Step { talk, side, .. } = self.step;
         let to = if *side == Side::Opener { talk.path().far } else { Some(talk.at) };
         !self.is_from_the_world() && to == Some(End::World)
     }
 }
 
-/// The world has sent to a node's private address.
-fn unsolicited(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    let Step { talk, side, .. } = scene.step;
-    (talk.at, *side) == (End::World, Side::Opener)
-        && is_private(talk.to)
-        && !is_private(talk.from)
-        && netlab == Came::Nothing
-        && matches!(kernel, Came::Untranslated | Came::Translated | Came::Error)
-}
-
-/// The world has sent with a node's address.
-fn forged_source(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    let Step { talk, side, .. } = scene.step;
-    (talk.at, *side) == (End::World, Side::Opener)
-        && is_private(talk.from)
-        && netlab == Came::Nothing
-        && matches!(kernel, Came::Untranslated | Came::Translated | Came::Reset | Came::Error | Came::Reply)
-}
-
-/// A node has sent with an address that no rule covers.
-fn alien_source(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    let talk = scene.step.talk;
-    scene.is_to_the_world()
-        && scene.step.side == Side::Opener
-        && !is_private(talk.from)
-        && (netlab, kernel) == (Came::Nothing, Came::Untranslated)
-}
-
-/// The kernel has let something untranslated out because it did not know what it was.
-fn invalid_leaks(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    scene.invalid > 0 && scene.is_to_the_world() && (netlab, kernel) == (Came::Nothing, Came::Untranslated)
-}
-
-/// The kernel did not expect the segment, and left it alone.
-fn tcp_state(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    scene.invalid > 0
-        && scene.step.talk.protocol == protocol::TCP
-        && !matches!(scene.step.shape.flaw, Flaw::TransportSum | Flaw::DataOffset(_) | Flaw::TotalLen(_))
-        && matches!(netlab, Came::Translated | Came::Mirrored)
-        && matches!(kernel, Came::Untranslated | Came::Reset | Came::Nothing)
-}
-
-/// The kernel left a packet alone because of its transport checksum.
-fn wrong_checksum(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    scene.invalid > 0
-        && scene.step.shape.flaw == Flaw::TransportSum
-        && netlab == Came::Translated
-        && matches!(kernel, Came::Untranslated | Came::Nothing)
-}
-
-/// The kernel left a packet alone because of its lengths.
-fn wrong_length(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    scene.invalid > 0
-        && matches!(scene.step.shape.flaw, Flaw::DataOffset(_) | Flaw::UdpLen(_) | Flaw::TotalLen(_))
-        && netlab == Came::Translated
-        && matches!(kernel, Came::Untranslated | Came::Nothing)
-}
-
-/// The packet that opened the flow at netlab's was nothing to the kernel.
-fn only_netlab_has_it(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    scene.past.is_netlabs
-        && netlab == Came::Translated
-        && matches!(kernel, Came::Untranslated | Came::Nothing | Came::Reset | Came::Error | Came::Mirrored)
-}
-
-/// A reset or a SYN has ended the kernel's flow and not netlab's.
-fn kernel_forgets(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    (scene.past.was_reset || scene.past.was_reopened)
-        && netlab == Came::Translated
-        && matches!(kernel, Came::Untranslated | Came::Nothing | Came::Reset | Came::Mirrored)
-}
-
-/// A SYN-ACK has ended netlab's flow and not the kernel's.
-fn anothers_after_the_end(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    (scene.past.was_reset || scene.past.was_closed)
-        && matches!(netlab, Came::Nothing | Came::Reset | Came::Untranslated | Came::Mirrored)
-        && matches!(kernel, Came::Translated | Came::Mirrored | Came::Reset)
-        && netlab != kernel
-}
-
-/// The side that had answered opens a closed connection.
-fn answerer_opens_anew(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    let is_syn = matches!(scene.step.body, Body::Tcp { flags: tcp::SYN, .. });
-    is_syn
-        && scene.step.side == Side::Answerer
-        && scene.past.has_finished
-        && netlab == Came::Translated
-        && matches!(kernel, Came::Mirrored | Came::Reset | Came::Untranslated)
-}
-
-/// What nobody asked for has taken the port at the kernel's.
-fn port_is_not_kept(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    scene.was_knocked_at && scene.only_netlab_keeps_the_port()
-}
-
-/// The port is free in one twin, and another talk has it in the other.
-fn port_is_anothers(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    let own = scene.step.talk.ports.0;
-    let (at_netlabs, at_kernels) = scene.is_anothers_port;
-    let past = scene.past;
-    let is_why = match (scene.netlab_alias == own, scene.kernel_alias == own) {
-        (false, true) => at_netlabs || past.was_mirrored.0,
-        (true, false) => at_kernels || past.was_mirrored.1,
-        _ => false,
-    };
-    scene.has_new_port && is_why && scene.came_out_the_same()
-}
-
-/// The kernel gives the source a port that it has elsewhere already.
-fn port_follows_source(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    scene.kernel_follows && scene.only_netlab_keeps_the_port()
-}
-
-/// The host's errors differ in whose name they come.
-fn error_in_anothers_name(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    let (netlab, kernel) = (scene.came(scene.netlab), scene.came(scene.kernel));
-    let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
-    end == other
-        && (netlab, kernel) == (Came::Error, Came::Other)
-        && without_source(ours) == without_source(theirs)
-}
-
-/// A router on a client's side says with ICMP that a packet did not come through; the kernel makes it the client.
-fn router_in_clients_name(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
-    let source = eth::LEN + ipv4::SRC;
-    matches!(scene.step.body, Body::Complaint { router: true, .. })
-        && scene.step.side == Side::Opener
-        && end == other
-        && theirs[source..source + 4] == scene.step.talk.from
-        && without_source(ours) == without_source(theirs)
-}
-
-/// A frame without its source address and the checksum over that.
-fn without_source(frame: &[u8]) -> Vec<u8> {
-    let source = eth::LEN + ipv4::CHECKSUM..eth::LEN + ipv4::DST;
-    [&frame[..source.start], &frame[source.end..]].concat()
+/// Whether this is a host's word that a packet had no hops left, or was too big for the next wire.
+fn tells_of_death(heard: &Heard) -> bool {
+    let kind = eth::LEN + ipv4::MIN_LEN;
+    heard.iter().any(|(_, frame)| matches!(frame.get(kind..kind + 2), Some([11, _] | [3, 4])))
 }

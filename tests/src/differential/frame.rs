@@ -5,7 +5,7 @@ use netlab_common::net::{eth, ipv4, protocol, udp};
 use super::place::{Address, End, Endpoint};
 use super::spoil::{flaw, pieces};
 use super::step::{Body, Flaw, Options, Quote, Side, Step};
-use super::sums::{self, DCCP, GRE, SCTP, UDP_LITE};
+use super::sums::{self, DCCP, GRE, SCTP, UDP_LITE, has_ports};
 
 /// The address of a router in the world, which complains about what it cannot send on.
 pub const WORLD_ROUTER: Address = [100, 64, 0, 7];
@@ -91,7 +91,7 @@ fn forwarded(
 /// The sender's endpoint, or the one from which the packet comes instead.
 pub fn askew(step: &Step, mut from: Endpoint) -> Endpoint {
     match step.shape.askew {
-        1 => from.1 ^= 0x0101,
+        1 if has_ports(step.talk.protocol) => from.1 ^= 0x0101,
         2 => from.0[3] ^= 0x40,
         _ => {}
     }

@@ -101,8 +101,7 @@ impl Generator {
         let mut step = Step { talk, side, body, shape: PLAIN };
         self.id = self.id.wrapping_add(1);
         step.shape = Shape { id: self.id, ..self.shape(&step, said > 0) };
-        fit(&mut step);
-        step
+        fitting(step)
     }
 
     fn protocol(&mut self) -> u8 {
@@ -304,9 +303,12 @@ impl Generator {
                 Pieces::Swapped,
                 Pieces::Doubled,
                 Pieces::Overlapping,
-                Pieces::Headless,
                 Pieces::Tailless,
             ]);
+            // Pieces that wait in vain do so for seconds, and there is room for as many as come in a lab, not in this.
+            if self.dice.one_in(50) {
+                shape.pieces = Pieces::Headless;
+            }
             return shape;
         }
         if !self.dice.one_in(4) {
@@ -357,8 +359,8 @@ fn dies_as_it_was(step: &Step) -> bool {
     !step.talk.is_translated() || (step.side == Side::Opener) == (step.talk.forward().is_none())
 }
 
-/// Data that its sender's wire can carry, with the longest headers there are.
-fn fit(step: &mut Step) {
+/// A step with so much data as its sender's wire can carry, with the longest headers there are.
+pub(super) fn fitting(mut step: Step) -> Step {
     let room = step.sender().map_or(1300, End::mtu) - 120;
     if let Body::Tcp { len, .. } | Body::Udp { len, .. } | Body::Query { len, .. } | Body::Other { len } =
         &mut step.body
@@ -366,6 +368,7 @@ fn fit(step: &mut Step) {
     {
         *len = (*len).min(room);
     }
+    step
 }
 
 /// Protocols without ports have none.

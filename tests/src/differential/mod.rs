@@ -13,6 +13,7 @@ mod canonical;
 mod frame;
 mod numbers;
 mod past;
+mod reasons;
 mod spoil;
 mod sums;
 mod twin;

@@ -7,7 +7,7 @@ use netlab_common::net::tcp;
 use super::explain::{Came, Scene};
 use super::frame::{askew, endpoints};
 use super::place::{Endpoint, Talk};
-use super::step::Body;
+use super::step::{Body, Pieces, Side, Step};
 
 /// What is known of a talk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Past {
     talks: HashMap<Talk, Before>,
     /// Protocol, sender and receiver of what was not translated: the kernel keeps flows of that, too.
     knocks: HashSet<(u8, Endpoint, Endpoint)>,
+    /// Protocol, target and opener of talks whose packet died behind a forward, as either side sees them.
+    dead: HashSet<(u8, Endpoint, Endpoint)>,
 }
 
 impl Past {
@@ -48,11 +50,33 @@ impl Past {
         self.knocks.contains(&(talk.protocol, path.target, (path.seen, talk.ports.0)))
     }
 
+    /// Whether a step answers what came untranslated.
+    pub fn is_answer_to_a_knock(&self, step: &Step) -> bool {
+        let (from, to) = endpoints(step, step.talk.ports.0);
+        self.knocks.contains(&(step.talk.protocol, to, from))
+    }
+
+    /// Whether a step has to do with a packet that died behind a forward, and of which only netlab keeps a flow.
+    pub fn is_about_the_dead(&self, step: &Step) -> bool {
+        let (talk, path) = (step.talk, step.talk.path());
+        let is_dead = |(from, to)| {
+            self.dead.contains(&(talk.protocol, from, to)) || self.dead.contains(&(talk.protocol, to, from))
+        };
+        !self.of(&talk).is_known
+            && (is_dead(endpoints(step, talk.ports.0)) || is_dead((path.target, (path.seen, talk.ports.0))))
+    }
+
     /// Takes in what came of one more step.
     pub fn note(&mut self, scene: &Scene<'_>) {
         if scene.came(scene.kernel) != Came::Translated {
             let (from, to) = endpoints(scene.step, scene.kernel_alias);
             self.knocks.insert((scene.step.talk.protocol, askew(scene.step, from), to));
+        }
+        let Step { talk, side, shape, .. } = scene.step;
+        if *side == Side::Opener && scene.dies_on_its_way() && talk.forward().is_some() {
+            let path = talk.path();
+            self.dead.insert((talk.protocol, path.target, (path.seen, talk.ports.0)));
+            self.dead.insert((talk.protocol, (talk.to, talk.ports.1), (talk.from, talk.ports.0)));
         }
         let before = self.talks.entry(scene.step.talk).or_default();
         let came = (scene.came(scene.netlab), scene.came(scene.kernel));
@@ -66,7 +90,9 @@ impl Past {
             before.was_closed = before.finished == [true; 2];
         }
         before.is_known |= came.1 == Came::Translated;
-        before.is_netlabs |= came.0 == Came::Translated;
+        // Pieces that do not make a datagram have no other name.
+        let is_in_pieces = shape.pieces != Pieces::Whole && came.0 == Came::Other;
+        before.is_netlabs |= came.0 == Came::Translated || is_in_pieces;
         before.is_netlabs &= !before.is_known;
     }
 }

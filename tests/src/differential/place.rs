@@ -166,7 +166,9 @@ impl Talk {
     /// The parties as the rules put them.
     pub fn path(&self) -> Path {
         if let Some((end, port)) = self.forward() {
-            return Path { far: Some(end), target: (end.address(), port), seen: self.from };
+            // Who speaks to itself by a forward sees the address that it speaks to.
+            let seen = if end.address() == self.from { self.to } else { self.from };
+            return Path { far: Some(end), target: (end.address(), port), seen };
         }
         let far = where_is(self.to);
         let hidden = far == Some(End::World) && self.at != End::World && is_private(self.from);

@@ -138,6 +138,8 @@ impl Twins {
                 kernel_follows: self.kernel.had_port(&step.talk),
                 is_anothers_port: (self.netlab.is_anothers_port(step), self.kernel.is_anothers_port(step)),
                 was_knocked_at: past.was_knocked_at(&step.talk),
+                is_answer_to_a_knock: past.is_answer_to_a_knock(step),
+                is_about_the_dead: past.is_about_the_dead(step),
             };
             let same = scene.is_same();
             past.note(&scene);

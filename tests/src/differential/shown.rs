@@ -6,7 +6,7 @@ use super::place::Talk;
 use super::step::Body::*;
 use super::step::Place::*;
 use super::step::Side::*;
-use super::step::{Body, Flaw, PLAIN, Quote, Shape, Side, Step};
+use super::step::{Body, Flaw, PLAIN, Pieces, Quote, Shape, Side, Step};
 
 const fn step(talk: Talk, side: Side, body: Body, shape: Shape) -> Step {
     Step { talk, side, body, shape }
@@ -153,6 +153,103 @@ pub const SHOWN: &[(&str, &[Step])] = &[
             ),
         ],
     ),
+    (
+        "tuple_is_anothers",
+        &[
+            step(EARTH_GRE, Opener, Other { len: 4 }, PLAIN),
+            step(NEPTUNE_GRE, Opener, Other { len: 4 }, PLAIN),
+        ],
+    ),
+    ("odd_gre", &[step(NEPTUNE_GRE, Opener, Other { len: 0 }, PLAIN)]),
+    ("dccp", &[step(EARTH_DCCP_53_53, Opener, Other { len: 1 }, PLAIN)]),
+    ("udp_lite", &[step(EARTH_UDP_LITE_1024_80, Opener, Other { len: 4 }, PLAIN)]),
+    (
+        "redirect_to_a_neighbour",
+        &[
+            step(NEPTUNE_UDP_1024_5454, Opener, Udp { len: 4, sealed: true }, PLAIN),
+            step(
+                NEPTUNE_UDP_1024_5454,
+                Answerer,
+                Complaint { kind: 5, code: 1, router: true, quote: Quote::Eight },
+                PLAIN,
+            ),
+        ],
+    ),
+    (
+        "dead_on_arrival",
+        &[
+            step(
+                WORLD_UDP_65535_5353,
+                Opener,
+                Udp { len: 4, sealed: true },
+                Shape { ttl: 1, id: 4304, ..PLAIN },
+            ),
+            step(WORLD_UDP_65535_5353, Answerer, Udp { len: 4, sealed: true }, PLAIN),
+        ],
+    ),
+    (
+        "pieces_overlap",
+        &[step(
+            MARS_UDP_53_40000,
+            Opener,
+            Udp { len: 1201, sealed: true },
+            Shape { df: false, id: 4191, pieces: Pieces::Overlapping, ..PLAIN },
+        )],
+    ),
+    (
+        "piece_is_missing",
+        &[step(
+            MARS_UDP_53_40000,
+            Opener,
+            Udp { len: 1201, sealed: true },
+            Shape { df: false, id: 4191, pieces: Pieces::Tailless, ..PLAIN },
+        )],
+    ),
+    (
+        "answers_the_unsolicited",
+        &[
+            step(WORLD_GRE, Opener, Other { len: 4 }, PLAIN),
+            step(WORLD_GRE, Answerer, Other { len: 4 }, PLAIN),
+        ],
+    ),
+    (
+        "error_is_a_hop_further",
+        &[
+            step(EARTH_UDP_80_5454, Opener, Udp { len: 4, sealed: true }, PLAIN),
+            step(
+                EARTH_UDP_80_5454,
+                Answerer,
+                Udp { len: 4, sealed: true },
+                Shape { ttl: 1, id: 4305, ..PLAIN },
+            ),
+        ],
+    ),
+    (
+        "error_about_another_query",
+        &[
+            step(MARS_ICMP_1024_0, Opener, Query { kind: 13, len: 12 }, PLAIN),
+            step(
+                MARS_ICMP_1024_0,
+                Opener,
+                Complaint { kind: 3, code: 3, router: true, quote: Quote::Whole },
+                PLAIN,
+            ),
+        ],
+    ),
+    (
+        "answers_like_questions",
+        &[
+            step(MARS_UDP_5201_5201, Opener, Udp { len: 4, sealed: true }, PLAIN),
+            step(MARS_UDP_5201_5201, Answerer, Udp { len: 4, sealed: true }, PLAIN),
+        ],
+    ),
+    (
+        "kernel_moves_a_port",
+        &[
+            step(MARS_UDP_5201_5454, Opener, Udp { len: 4, sealed: false }, PLAIN),
+            step(EARTH_UDP_53_5201, Answerer, Udp { len: 0, sealed: true }, PLAIN),
+        ],
+    ),
 ];
 
 const NEPTUNE_UDP_1024_5454: Talk =
@@ -186,3 +283,27 @@ const EARTH_UDP_1024_53_2: Talk =
     Talk { at: Earth, from: [10, 10, 0, 10], to: [198, 51, 100, 7], protocol: 17, ports: (1024, 53) };
 const WORLD_TCP_1024_7000: Talk =
     Talk { at: World, from: [203, 0, 113, 5], to: [192, 168, 0, 108], protocol: 6, ports: (1024, 7000) };
+const EARTH_GRE: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [8, 8, 8, 8], protocol: 47, ports: (0, 0) };
+const NEPTUNE_GRE: Talk =
+    Talk { at: Neptune, from: [10, 10, 0, 20], to: [8, 8, 8, 8], protocol: 47, ports: (0, 0) };
+const WORLD_GRE: Talk =
+    Talk { at: World, from: [8, 8, 8, 8], to: [10, 10, 0, 10], protocol: 47, ports: (0, 0) };
+const EARTH_DCCP_53_53: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [192, 168, 0, 1], protocol: 33, ports: (53, 53) };
+const EARTH_UDP_LITE_1024_80: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [198, 51, 100, 7], protocol: 136, ports: (1024, 80) };
+const WORLD_UDP_65535_5353: Talk =
+    Talk { at: World, from: [203, 0, 113, 5], to: [192, 168, 0, 108], protocol: 17, ports: (65535, 5353) };
+const MARS_UDP_53_40000: Talk =
+    Talk { at: Mars, from: [10, 20, 0, 30], to: [8, 8, 8, 8], protocol: 17, ports: (53, 40000) };
+const EARTH_UDP_80_5454: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [10, 10, 0, 1], protocol: 17, ports: (80, 5454) };
+const MARS_ICMP_1024_0: Talk =
+    Talk { at: Mars, from: [10, 20, 0, 30], to: [198, 51, 100, 7], protocol: 1, ports: (1024, 0) };
+const MARS_UDP_5201_5201: Talk =
+    Talk { at: Mars, from: [10, 20, 0, 30], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5201) };
+const MARS_UDP_5201_5454: Talk =
+    Talk { at: Mars, from: [10, 20, 0, 30], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5454) };
+const EARTH_UDP_53_5201: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [10, 10, 0, 1], protocol: 17, ports: (53, 5201) };

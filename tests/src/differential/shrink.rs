@@ -1,5 +1,6 @@
 //! Makes a script that fails as short and as plain as it can be while it still fails.
 
+use super::generate::fitting;
 use super::step::{Body, PLAIN, Shape, Step};
 
 /// The shortest script found that `fails` still holds for, with at most so many tries.
@@ -66,7 +67,7 @@ fn plainer(step: &Step) -> Vec<Step> {
         Shape { df: true, ..shape },
     ];
     let bodies = [body, step.body];
-    bodies.into_iter().flat_map(|body| shapes.map(|shape| Step { body, shape, ..*step })).collect()
+    bodies.into_iter().flat_map(|body| shapes.map(|shape| fitting(Step { body, shape, ..*step }))).collect()
 }
 
 #[cfg(test)]

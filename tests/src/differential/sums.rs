@@ -14,6 +14,11 @@ pub const GRE: u8 = 47;
 /// ESP (RFC 4303).
 pub const ESP: u8 = 50;
 
+/// Whether a protocol has ports, or an identifier in their place.
+pub fn has_ports(number: u8) -> bool {
+    matches!(number, protocol::TCP | protocol::UDP | protocol::ICMP | SCTP | UDP_LITE | DCCP)
+}
+
 /// The one's complement sum of 16-bit words, on top of another.
 pub fn sum(start: u32, bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));

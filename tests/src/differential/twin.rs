@@ -198,6 +198,15 @@ fn rules() -> String {
     for network in ["10.10.0.0/16", "10.20.0.0/16"] {
         let _ = writeln!(script, "iptables -t nat -A POSTROUTING -s {network} -o eth0 -j MASQUERADE");
     }
+    // What a node sends to itself by a forward needs a source that it does not answer by itself.
+    for (node, on) in End::NODES.into_iter().flat_map(|node| [UPLINK, LEFT, RIGHT].map(|on| (node, on))) {
+        let (node, on) = (text(node.address()), text(on));
+        let _ = writeln!(
+            script,
+            "iptables -t nat -A POSTROUTING -s {node} -d {node} -m conntrack --ctstate DNAT --ctorigdst {on} \
+             -j SNAT --to-source {on}"
+        );
+    }
     for forward in FORWARDS {
         let on = match forward.on {
             Some(on) => format!("-d {}", text(on)),
