@@ -113,6 +113,12 @@ fn later(from: &str, to: &str) -> Vec<u8> {
     one_piece(&udp(from, to).payload(&DATA), SIZE, 1)
 }
 
+/// A frame that a bridge floods.
+fn to_all(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[..6].fill(0xff);
+    frame
+}
+
 /// Where nothing waits, and where a fragment may.
 fn without_the_first() -> Vec<Case> {
     let both = |name: &str, to_host, of_a_node| {
@@ -137,6 +143,8 @@ fn without_the_first() -> Vec<Case> {
         .frame_stays(PortOut, later(NEPTUNE_5555, EARTH_5555), FragmentWaits)
         // To all: no flow has such a destination.
         .frame_stays(PortOut, later(NEPTUNE_5555, "255.255.255.255:5555"), NoRule)
+        // Likewise to all of a network, which only the frame's own destination tells.
+        .frame_stays(PortOut, to_all(later(NEPTUNE_5555, "10.10.255.255:5555")), NoRule)
         // XDP has no way to send a frame on later.
         .only_in(&[Place::Tc]),
     ]

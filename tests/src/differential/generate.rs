@@ -344,7 +344,7 @@ impl Generator {
             0 => Flaw::HeaderSum,
             1 => Flaw::TransportSum,
             2 => Flaw::CutAt(1 + self.dice.below(60) as u8),
-            3 => Flaw::TotalLen(*self.dice.pick(&[0, 10, 19, 20, 24, 27, 28, 30, 2000, 65_535])),
+            3 => Flaw::TotalLen(*self.dice.pick(&[0, 10, 19, 20, 24, 26, 28, 30, 2000, 65_535])),
             4 => Flaw::Version(*self.dice.pick(&[0, 5, 6, 15])),
             5 => Flaw::HeaderLen(*self.dice.pick(&[0, 4, 6, 15])),
             6 if matches!(step.body, Body::Tcp { .. }) => Flaw::DataOffset(*self.dice.pick(&[0, 4, 15])),
