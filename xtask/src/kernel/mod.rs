@@ -40,7 +40,8 @@ pub fn run(root: &Path, options: setup::Options, version: &str, wanted: Wanted<'
     }
     let toolchain = setup::ensure(root, options, setup::Purpose::Test)?;
     let groups = [packages::kernels()];
-    let missing = packages::missing(&groups, &packages::installed(&groups));
+    // Another qemu serves as well. Debian's is not to be had beside a newer `qemu-utils`, which it excludes.
+    let missing = packages::missing(&groups, &packages::by_program(&groups));
     if !missing.is_empty() {
         packages::install(&missing, !options.no_install)?;
         if options.no_install {

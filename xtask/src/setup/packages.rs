@@ -150,19 +150,27 @@ fn apt(args: &[&str]) -> Cmd {
 
 /// The programs that stand for the packages on a system without dpkg, and are not there.
 pub fn missing_programs(groups: &[Group]) -> Vec<String> {
-    let dirs: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
-    let sbin = [Path::new("/usr/sbin"), Path::new("/sbin")];
-    let there =
-        |program: &str| dirs.iter().map(PathBuf::as_path).chain(sbin).any(|dir| dir.join(program).is_file());
     let mut result: Vec<String> = Vec::new();
     for name in groups.iter().flat_map(|group| &group.packages) {
-        if let Some(program) = program_of(name).filter(|program| !there(program))
+        if let Some(program) = program_of(name).filter(|program| !is_there(program))
             && !result.iter().any(|known| known == program)
         {
             result.push(program.to_owned());
         }
     }
     result
+}
+
+/// Those of the groups' packages whose program is there, whoever installed it.
+pub fn by_program(groups: &[Group]) -> Vec<String> {
+    let names = groups.iter().flat_map(|group| &group.packages);
+    names.filter(|name| program_of(name).is_some_and(is_there)).cloned().collect()
+}
+
+fn is_there(program: &str) -> bool {
+    let dirs: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let sbin = [Path::new("/usr/sbin"), Path::new("/sbin")];
+    dirs.iter().map(PathBuf::as_path).chain(sbin).any(|dir| dir.join(program).is_file())
 }
 
 /// The program by which a package is known elsewhere; `None` for those without one, or only of use on Debian.
@@ -175,6 +183,9 @@ fn program_of(package: &str) -> Option<&str> {
         "python3-scapy" => Some("scapy"),
         "nftables" => Some("nft"),
         "util-linux" => Some("nsenter"),
+        "qemu-system-x86" => Some("qemu-system-x86_64"),
+        "kmod" => Some("modprobe"),
+        "xz-utils" => Some("xz"),
         "curl" | "iperf3" | "tcpdump" | "python3" | "bpftool" | "conntrack" | "iptables" | "ethtool"
         | "traceroute" => Some(package),
         _ => None,
