@@ -4,17 +4,18 @@
 use crate::abi::clock;
 use crate::abi::event::Event;
 use crate::abi::hook::Hook;
-use crate::net::{checksum, icmp, ipv4, protocol};
+use crate::net::{checksum, icmp, ipv4, protocol, sctp};
 use crate::packet::{Headers, Packet, Transport};
 use crate::tables::{Env, Tables};
 
 /// Bytes that an error puts before what it quotes: an IPv4 and an ICMP header.
 const FRONT: usize = ipv4::MIN_LEN + icmp::LEN;
 
-/// Bytes of the refused packet that are quoted: its header and 20 bytes for TCP, whose checksum must stay
-/// within the frame while it is still to be computed; 8 for others, which RFC 792 asks for.
-const QUOTED_TCP: usize = ipv4::MIN_LEN + 20;
+/// Bytes of the refused packet that are quoted: its header and 8 more, which RFC 792 asks for. 20 more for TCP, whose
+/// checksum must stay within the frame while it is still to be computed; and for SCTP, which believes no error about an
+/// INIT that does not reach to the end of its tag (RFC 9260 section 10).
 const QUOTED: usize = ipv4::MIN_LEN + 8;
+const QUOTED_LONG: usize = ipv4::MIN_LEN + 20;
 
 /// Answers a refused packet by turning it into an error to its sender; whether it did. At most one is sent a
 /// tick, as RFC 1812 section 4.3.2.8 wants errors limited: a flood must not be answered by another.
@@ -53,7 +54,7 @@ fn answer<P: Packet, T: Tables<4>>(
         _ => headers.tuple.dst,
     };
     let done = match headers.kind() {
-        Transport::Tcp(_) => quote::<P, QUOTED_TCP>(hook, packet, headers, source),
+        Transport::Tcp(_) | Transport::Sctp => quote::<P, QUOTED_LONG>(hook, packet, headers, source),
         _ => quote::<P, QUOTED>(hook, packet, headers, source),
     };
     if done.is_some() {
@@ -71,6 +72,9 @@ fn quote<P: Packet, const L: usize>(
     source: [u8; 4],
 ) -> Option<()> {
     let quoted: [u8; L] = packet.load(headers.ip())?;
+    if matches!(headers.kind(), Transport::Sctp) && lacks_checksum(&quoted) {
+        return None;
+    }
     packet.wrap::<FRONT>(L)?;
     let mut front = [0u8; FRONT];
     front[0] = 0x45;
@@ -96,6 +100,15 @@ fn quote<P: Packet, const L: usize>(
     front[ipv4::MIN_LEN + icmp::CHECKSUM + 1] = icmp_sum[1];
     packet.store(headers.ip(), front)?;
     if hook.is_ingress() && packet.link_len() > 0 { turn_around(packet) } else { Some(()) }
+}
+
+/// Whether an SCTP packet's checksum is zero: then it is still to be computed, by the device that it leaves by or by the
+/// kernel before that. Either would do so in the error too, and make the error's own checksum wrong; bridges leave it to
+/// the kernel. (TCP's is left to the node by all devices on the way to it.)
+#[inline(always)]
+fn lacks_checksum<const L: usize>(packet: &[u8; L]) -> bool {
+    const FIELD: usize = ipv4::MIN_LEN + sctp::CHECKSUM;
+    L >= FIELD + 4 && packet[FIELD] | packet[FIELD + 1] | packet[FIELD + 2] | packet[FIELD + 3] == 0
 }
 
 /// Swaps the hardware addresses, so that a frame goes back where it came from. One that leaves by another

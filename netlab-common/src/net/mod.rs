@@ -114,6 +114,8 @@ pub mod udp {
 
 /// SCTP, RFC 9260.
 pub mod sctp {
+    /// Offset of the checksum, of 4 bytes.
+    pub const CHECKSUM: usize = 8;
     /// Bytes of the common header.
     pub const LEN: usize = 12;
 }

@@ -6,6 +6,7 @@ use netlab_common::abi::verdict::Verdict::{
     Unsolicited,
 };
 use netlab_common::net::protocol::{TCP, UDP};
+use netlab_common::net::{self, eth, ipv4};
 
 use super::{EARTH, EARTH_5555, HOST, HOST_5555, HOST_40000, NEPTUNE_5555, WORLD, WORLD_80, WORLD_7777};
 use crate::kernel::Place;
@@ -21,8 +22,8 @@ const GRE: u8 = 47;
 /// The story's cases.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let mut cases = [portless(), queries(), options()].concat();
-    cases.extend([told(), associations(), light(), of_the_host(), groups(), not_forwarded()]);
+    let mut cases = [portless(), told(), queries(), options()].concat();
+    cases.extend([not_told(), associations(), light(), of_the_host(), groups(), not_forwarded()]);
     cases
 }
 
@@ -57,15 +58,35 @@ fn portless() -> Vec<Case> {
     [4, GRE, 50, 51, 253, 255, 0].into_iter().map(each).chain([short]).collect()
 }
 
-fn told() -> Case {
-    let packet = |from: &str, to: &str| other(from, to, GRE).payload(&[0x5a; 40]);
-    let own = packet(NEPTUNE, WORLD);
-    let rules = Rules::masquerading().interface(BRIDGE, "10.10.0.1");
-    Case::new("whoever is refused another's protocol is told", rules)
-        .becomes(UplinkOut, &packet(EARTH, WORLD), Created, &packet(HOST, WORLD))
+fn told() -> Vec<Case> {
+    let each = |name: &str, packet: &dyn Fn(&str, &str) -> Packet| {
+        let own = packet(NEPTUNE_5555, WORLD_80);
+        Case::new(
+            format!("whoever is refused another's {name} is told"),
+            Rules::masquerading().interface(BRIDGE, "10.10.0.1"),
+        )
+        .becomes(UplinkOut, &packet(EARTH_5555, WORLD_80), Created, &packet(HOST_5555, WORLD_80))
         .answered_from(BRIDGE, UplinkOut, &own, AddressConflict, refusal(&own, "10.10.0.1", false))
         // At XDP a packet has not been through the host's stack, and nobody knows where it came from.
         .only_in(&[Place::Tc])
+    };
+    vec![
+        each("protocol", &|from, to| other(from, to, GRE).payload(&[0x5a; 40])),
+        each("association", &|from, to| sctp(from, to).payload(&[0x5a; 40])),
+    ]
+}
+
+/// What would put it into the error would not bring the error's own checksum up to date.
+fn not_told() -> Case {
+    const CHECKSUM: usize = eth::LEN + ipv4::MIN_LEN + net::sctp::CHECKSUM;
+    let to_be_summed = sctp(NEPTUNE_5555, WORLD_80).payload(&[0x5a; 40]).patch(CHECKSUM, &[0; 4]);
+    Case::new(
+        "of an association without its checksum yet nobody is told",
+        Rules::masquerading().interface(BRIDGE, "10.10.0.1"),
+    )
+    .becomes(UplinkOut, &sctp(EARTH_5555, WORLD_80), Created, &sctp(HOST_5555, WORLD_80))
+    .stays_from(BRIDGE, UplinkOut, &to_be_summed, AddressConflict)
+    .only_in(&[Place::Tc])
 }
 
 /// SCTP has ports, and a checksum over them that nobody on the way can make anew quickly.

@@ -15,7 +15,8 @@ use super::{Packet, checksum};
 pub fn refusal(packet: &Packet, from: &str, arriving: bool) -> Vec<u8> {
     let from: Ipv4Addr = from.parse().expect("an address");
     let refused = packet.frame();
-    let quoted = if refused[eth::LEN + ipv4::PROTOCOL] == protocol::TCP { 40 } else { 28 };
+    let long = [protocol::TCP, protocol::SCTP].contains(&refused[eth::LEN + ipv4::PROTOCOL]);
+    let quoted = if long { 40 } else { 28 };
     let len = (ipv4::MIN_LEN + icmp::LEN + quoted) as u16;
 
     let (target, source) = (&refused[..6], &refused[6..12]);
