@@ -58,12 +58,12 @@ fn tracepath_finds_a_narrow_link_in_the_world() {
 /// Asks for a long answer in TCP, and says so many bytes before.
 const TALK: &str = "
 import socket, sys
-peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30)
 for _ in range(20):
     peer.sendall(b'x' * 4000)
     left = 4000
     while left > 0:
-        left -= len(peer.recv(65535).replace(b'saw', b'').split(b'say ')[-1])
+        left -= peer.recv(65535).count(b'x')
 ";
 
 #[test]
