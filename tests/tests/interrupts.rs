@@ -90,6 +90,33 @@ fn down_clears_away_what_a_killed_up_has_left_at_any_moment() {
     assert!(left > 0, "no kill came in the middle");
 }
 
+/// The mount is the first that an `up` makes of its datapath.
+#[test]
+fn down_takes_the_bpf_file_system_away_that_an_up_mounted_when_it_was_killed() {
+    let machine = prepared();
+    let before = machine.inventory();
+    let _ = machine.netlab(["up"]).ok();
+    let _ = machine.sh("kill -9 $(cut -d' ' -f1 /run/netlab/ports/agent.pid)").ok();
+    let _ = machine
+        .sh("find /sys/fs/bpf/netlab -depth -delete && grep -q ' /sys/fs/bpf bpf ' /proc/self/mounts")
+        .ok();
+    let _ = machine.netlab(["down"]).ok();
+    machine.is_as_before(&before).expect("the mount goes, though nothing is in it");
+}
+
+/// It serves all labs that are up, also those without pins there.
+#[test]
+fn a_lab_without_a_datapath_leaves_the_bpf_file_system_to_the_one_that_has_it() {
+    let machine = Machine::with_lab(PORTS);
+    machine.write("plain.toml", "version = 1\nname = \"plain\"\n[node.alone]\n");
+    let _ = machine.netlab(["up", "plain.toml"]).ok();
+    let _ = machine.netlab(["down", "-l", "plain"]).ok();
+    assert!(
+        machine.netlab(["status", "-l", "ports"]).ok().contains("internet"),
+        "the other lab has its maps"
+    );
+}
+
 #[test]
 fn a_killed_agent_stops_nothing_and_up_gives_the_lab_another() {
     let machine = Machine::new();

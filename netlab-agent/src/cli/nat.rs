@@ -22,7 +22,16 @@ use crate::topology::journal::Journal;
 use crate::topology::{Built, LabDir};
 use crate::{conntrack, topology};
 
-/// Loads, fills and attaches the datapath of a lab that has an uplink.
+/// Makes room for the datapath of a lab that has an uplink. The caller holds the lock that labs share.
+pub fn prepare(lab: &Lab, built: &Built) -> Result<()> {
+    if built.uplink.is_some() {
+        datapath::bpffs::prepare(&lab.name)?;
+    }
+    Ok(())
+}
+
+/// Loads, fills and attaches the datapath of a lab that has an uplink, and that there is room for. What is there when
+/// it fails is the caller's to undo.
 pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     let Some(uplink) = &built.uplink else { return Ok(()) };
     let host = built.namespace(Place::Host);

@@ -68,9 +68,12 @@ pub async fn raise(path: &Path, cancel: impl Future<Output = ()>) -> Result<Rais
             return Err(failure);
         }
     };
-    let clash = uplink_clash(&dir, &built);
+    let room = match uplink_clash(&dir, &built) {
+        Some(failure) => Err(failure),
+        None => nat::prepare(&lab, &built),
+    };
     drop(shared);
-    if let Some(failure) = clash {
+    if let Err(failure) = room {
         undo(&dir).await?;
         return Err(failure);
     }

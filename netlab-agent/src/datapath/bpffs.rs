@@ -24,7 +24,8 @@ fn lab_folder(lab: &str) -> PathBuf {
     Path::new(ROOT).join("netlab").join(lab)
 }
 
-/// Mounts the file system if need be, and makes the lab's folder.
+/// Mounts the file system if need be, and makes the lab's folder. Labs share the mount: the caller holds their lock,
+/// so that no other lab's [`remove`] takes it away in between.
 ///
 /// # Errors
 /// When either is refused.
@@ -41,20 +42,23 @@ pub fn prepare(lab: &str) -> Result<()> {
     fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
 }
 
-/// Takes a lab's pins away, and with the last lab everything that netlab put into the file system. That a
-/// part is missing already is fine.
+/// Takes a lab's pins away, and with the last lab everything that netlab put into the file system. The caller holds
+/// the lock that labs share. That a part is missing already is fine: an `up` that was killed may have mounted the file
+/// system and put nothing into it yet. So the mount is looked at whether or not there are pins.
 ///
 /// # Errors
 /// When a pin or folder cannot be removed.
 pub fn remove(lab: &str) -> Result<()> {
-    let folder = lab_folder(lab);
-    if !is_mounted() || !folder.exists() {
+    if !is_mounted() {
         return Ok(());
     }
-    remove_tree(&folder).map_err(|source| failed(&folder, source))?;
+    let folder = lab_folder(lab);
+    if folder.exists() {
+        remove_tree(&folder).map_err(|source| failed(&folder, source))?;
+    }
     // Fails while another lab is there, which is as it should be.
-    let last = fs::remove_dir(Path::new(ROOT).join("netlab")).is_ok();
-    if last && is_ours() && is_empty(Path::new(ROOT)) {
+    let _ = fs::remove_dir(Path::new(ROOT).join("netlab"));
+    if is_ours() && is_empty(Path::new(ROOT)) {
         // A mount that is busy stays; it is empty.
         let _ = umount(ROOT);
     }

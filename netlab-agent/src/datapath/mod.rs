@@ -213,8 +213,12 @@ pub struct Interface {
     pub role: Role,
 }
 
-/// Loads, fills, attaches and pins a lab's datapath, onto interfaces of the network namespace that the calling
-/// thread is in. Nothing stays behind when it fails, but for filters on the uplink, which [`attach::detach`] takes.
+/// Rules that there is room for beside a lab's own.
+const RULE_ROOM: u32 = 1024;
+
+/// Loads, fills, attaches and pins a lab's datapath in the folder that [`bpffs::prepare`] made, onto interfaces of the
+/// network namespace that the calling thread is in. When it fails, what it came to stays: [`bpffs::remove`] takes the
+/// pins away, and [`attach::detach`] the filters on the uplink.
 ///
 /// # Errors
 /// See [`Error`].
@@ -225,19 +229,6 @@ pub fn install(
     uplink_header: u32,
     rules: &Rules,
 ) -> Result<()> {
-    bpffs::prepare(lab)?;
-    let done = build(lab, interfaces, flows, uplink_header, rules);
-    if done.is_err() {
-        // The first error is the one to report.
-        let _ = bpffs::remove(lab);
-    }
-    done
-}
-
-/// Rules that there is room for beside a lab's own.
-const RULE_ROOM: u32 = 1024;
-
-fn build(lab: &str, interfaces: &[Interface], flows: u32, uplink_header: u32, rules: &Rules) -> Result<()> {
     let filtered =
         |(_, target): &(_, MasqueradeTarget<4>)| target.filtering == Filtering::AddressDependent as u8;
     let sizes = object::Sizes {
