@@ -44,7 +44,8 @@ pub fn prepare(lab: &str) -> Result<()> {
 
 /// Takes a lab's pins away, and with the last lab everything that netlab put into the file system. The caller holds
 /// the lock that labs share. That a part is missing already is fine: an `up` that was killed may have mounted the file
-/// system and put nothing into it yet. So the mount is looked at whether or not there are pins.
+/// system and put nothing into it yet: with Linux 6.1 on a slow machine the mount alone takes seconds. So the mount is
+/// looked at whether or not there are pins.
 ///
 /// # Errors
 /// When a pin or folder cannot be removed.
