@@ -16,6 +16,9 @@ mount --bind "$NETLAB_MODULES" "/lib/modules/$(uname -r)"
 ip link set lo up
 echo "@up $(uname -r) $(cut -d' ' -f1 /proc/uptime)"
 
+# The first look at a file takes long in there, and netlab waits no more than ten seconds for what its nodes run.
+python3 -c 'import hashlib, socket, threading'
+
 now() { date +%s%3N; }
 while IFS=$'\t' read -r folder program suite name; do
     echo "@start $suite::$name"
