@@ -1,7 +1,7 @@
 //! Fragments on real wires: cut by the kernel, or by hand and sent in an order that no kernel would choose.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlab_tests::capture::Capture;
 use netlab_tests::hops::{event, lab, scapy, verdict};
@@ -113,14 +113,17 @@ fn flood(machine: &Machine, node: &str, target: &str, number: u32) {
 fn a_flood_of_fragments_without_a_first_one_takes_its_places_and_stops_nobody_elses_datagrams() {
     let machine = lab("", "");
     let wire = Capture::start(&machine, "internet", "eth0");
+    let begun = Instant::now();
     flood(&machine, "earth", "8.8.8.8", 1000);
     flood(&machine, "internet", "192.168.0.108", 1000);
     let (waits, kept_out) =
         (verdict(&machine, "uplink_out", "fragment_waits"), verdict(&machine, "uplink_out", "fragment"));
     assert_eq!(waits + kept_out, 1000, "each of the node's is counted");
-    assert!((100..=256).contains(&waits), "{waits} found a place");
+    // A place is free again after five seconds, and on a slow machine a flood takes longer than that.
+    let times = 1 + begun.elapsed().as_secs() / 5;
+    assert!((100..=256 * times).contains(&waits), "{waits} found a place");
     let unkept = event(&machine, "fragment_unkept");
-    assert!(unkept >= 2000 - 512, "{unkept} found none");
+    assert!(unkept >= 2000u64.saturating_sub(512 * times), "{unkept} found none");
 
     let said = machine.sh_in("neptune", "ping -c3 -i0.2 -W3 -s 3000 8.8.8.8").ok();
     assert!(said.contains("3 received"), "fragments in order need no place: {said}");
