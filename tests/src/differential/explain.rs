@@ -237,6 +237,8 @@ impl Scene<'_> {
 
 /// Whether this is a host's word that a packet had no hops left, or was too big for the next wire.
 fn tells_of_death(heard: &Heard) -> bool {
-    let kind = eth::LEN + ipv4::MIN_LEN;
-    heard.iter().any(|(_, frame)| matches!(frame.get(kind..kind + 2), Some([11, _] | [3, 4])))
+    heard.iter().any(|(_, frame)| {
+        let header = frame.get(eth::LEN).map_or(0, |first| usize::from(first & 0x0f) * 4);
+        matches!(frame.get(eth::LEN + header..eth::LEN + header + 2), Some([11, _] | [3, 4]))
+    })
 }

@@ -35,7 +35,7 @@ pub struct Past {
     /// Protocol, sender and receiver of what was not translated: the kernel keeps flows of that, too.
     knocks: HashSet<(u8, Endpoint, Endpoint)>,
     /// Protocol, target and opener of talks whose packet died behind a forward, as either side sees them.
-    dead: HashSet<(u8, Endpoint, Endpoint)>,
+    dead: HashMap<(u8, Endpoint, Endpoint), Talk>,
 }
 
 impl Past {
@@ -60,10 +60,10 @@ impl Past {
     pub fn is_about_the_dead(&self, step: &Step) -> bool {
         let (talk, path) = (step.talk, step.talk.path());
         let is_dead = |(from, to)| {
-            self.dead.contains(&(talk.protocol, from, to)) || self.dead.contains(&(talk.protocol, to, from))
+            let dead = |one, other| self.dead.get(&(talk.protocol, one, other));
+            dead(from, to).or_else(|| dead(to, from)).is_some_and(|dead| !self.of(dead).is_known)
         };
-        !self.of(&talk).is_known
-            && (is_dead(endpoints(step, talk.ports.0)) || is_dead((path.target, (path.seen, talk.ports.0))))
+        is_dead(endpoints(step, talk.ports.0)) || is_dead((path.target, (path.seen, talk.ports.0)))
     }
 
     /// Takes in what came of one more step.
@@ -75,8 +75,12 @@ impl Past {
         let Step { talk, side, shape, .. } = scene.step;
         if *side == Side::Opener && scene.dies_on_its_way() && talk.forward().is_some() {
             let path = talk.path();
-            self.dead.insert((talk.protocol, path.target, (path.seen, talk.ports.0)));
-            self.dead.insert((talk.protocol, (talk.to, talk.ports.1), (talk.from, talk.ports.0)));
+            for (one, other) in [
+                (path.target, (path.seen, talk.ports.0)),
+                ((talk.to, talk.ports.1), (talk.from, talk.ports.0)),
+            ] {
+                self.dead.insert((talk.protocol, one, other), *talk);
+            }
         }
         let before = self.talks.entry(scene.step.talk).or_default();
         let came = (scene.came(scene.netlab), scene.came(scene.kernel));
