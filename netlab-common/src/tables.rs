@@ -9,6 +9,7 @@ use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use crate::abi::verdict::Verdict;
+use crate::abi::way::{Exit, Learnt, Way};
 use crate::conntrack::create::NewFlow;
 use crate::conntrack::end::Ending;
 use crate::packet::{Headers, Packet};
@@ -98,10 +99,36 @@ pub trait Fragments<const N: usize> {
     fn set_waits(&self, place: u32, key: &FragmentKey<N>, now: u32);
 }
 
+/// Ways out that packets may take without the host's stack. Without them, all packets go by the stack.
+pub trait Ways {
+    /// The agent's count of changes to what ways depend on; zero while packets may not take any.
+    fn epoch(&self) -> u32 {
+        0
+    }
+    /// What the agent says of an interface; no flags if nothing.
+    fn exit(&self, _interface: u32) -> Exit {
+        Exit::default()
+    }
+    /// A way as a whole, of one moment; all zeros if there is none, or if it is changed at this moment.
+    fn way(&self, _number: u32) -> Way {
+        Way::default()
+    }
+    /// Puts a way in the place of one with this version; false if that has changed meanwhile.
+    fn replace_way(&self, _number: u32, _version: u32, _way: &Way) -> bool {
+        false
+    }
+    /// What a flow remembers for one direction.
+    fn learnt(&self, _slot: u32, _direction: Direction) -> Learnt {
+        Learnt::default()
+    }
+    /// Has it remember that, unless its slot has changed hands.
+    fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
+}
+
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on
 /// several CPUs at once; each is atomic by itself. Those that say *ordered* are also seen by all CPUs in one
 /// order, before whatever the caller does next.
-pub trait Tables<const N: usize>: Rules<N> + Fragments<N> {
+pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
     /// A draft where it lies: copied to the stack it would take a fifth of all that a program has.
     type Draft: Deref<Target = NewFlow<N>>;
     /// Headers where they lie.

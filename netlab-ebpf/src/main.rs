@@ -11,9 +11,11 @@
 
 mod atomic;
 mod byhand;
+mod bytes;
 mod counts;
 mod env;
 mod fragments;
+mod head;
 mod log;
 mod maps;
 mod rules;
@@ -22,12 +24,13 @@ mod sweep;
 mod tables;
 mod tc;
 mod waiting;
+mod ways;
 mod xdp;
 
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use netlab_common::abi::hook::Hook;
-use netlab_common::pipeline;
+use netlab_common::pipeline::{self, Across, Stages as _};
 
 use crate::tables::MapTables;
 use crate::tc::TcPacket;
@@ -37,6 +40,9 @@ macro_rules! on_skbs {
     ($($program:ident, $stages:ident => $hook:expr;)*) => { $(
         #[classifier]
         pub fn $program(context: TcContext) -> i32 {
+            if !$hook.is_ingress() && tc::has_crossed(&context) {
+                return tc::GO_ON;
+            }
             let skb = context.skb.skb;
             let frame = pipeline::frame(&TcPacket::new(skb));
             let decision = pipeline::decide($hook, frame, &mut stages::$stages(skb), &MapTables);
@@ -73,6 +79,21 @@ on_frames! {
     nl_xdp_port_out, XdpPortOut => Hook::PortOut;
     nl_xdp_up_in, XdpUplinkIn => Hook::UplinkIn;
     nl_xdp_up_out, XdpUplinkOut => Hook::UplinkOut;
+}
+
+macro_rules! on_frames_that_cross {
+    ($($program:ident, $stages:ident;)*) => { $(
+        #[xdp(frags)]
+        pub fn $program(context: XdpContext) -> u32 {
+            xdp::cross(Across(stages::$stages(context.ctx).cross(0)))
+        }
+    )* };
+}
+
+// What is attached at XDP: the shortcut and nothing else. Whatever does not take it goes on to the skb's hooks.
+on_frames_that_cross! {
+    nl_xdp_port_cross, XdpPortIn;
+    nl_xdp_up_cross, XdpUplinkIn;
 }
 
 /// The helpers that rewrite packets are open to programs under a GPL-compatible licence.

@@ -10,6 +10,7 @@ use netlab_common::abi::fragment::{self, Fragment, FragmentKey, WAITING_LEN, Wai
 use netlab_common::abi::port::{Pulse, Shard};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
+use netlab_common::abi::way::{self, Exit, Way};
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::packet::Headers;
 
@@ -92,6 +93,18 @@ pub static ZONES: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, 0);
 /// it has none.
 #[map(name = "NL_INTERFACES")]
 pub static INTERFACES: HashMap<u32, [u8; 4]> = HashMap::with_max_entries(1, 0);
+
+/// The agent's count of changes to what ways depend on; zero while all packets go by the host's stack.
+#[map(name = "NL_EPOCH")]
+pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+
+/// By which interfaces packets may leave past the host's stack, by index.
+#[map(name = "NL_EXITS")]
+pub static EXITS: HashMap<u32, Exit> = HashMap::with_max_entries(1, 0);
+
+/// What was learnt of ways out.
+#[map(name = "NL_WAYS")]
+pub static WAYS: Array<Way> = Array::with_max_entries(way::WAYS, 0);
 
 /// Counters of each rule.
 #[map(name = "NL_RULES")]

@@ -7,6 +7,7 @@ use netlab_common::abi::hook::Hook;
 use netlab_common::pipeline::{Here, Stages};
 
 use crate::env::KernelEnv;
+use crate::head::SkbHead;
 use crate::tables::MapTables;
 use crate::tc::TcPacket;
 use crate::xdp::XdpPacket;
@@ -51,19 +52,25 @@ macro_rules! functions {
 
 /// The stages at one hook, out of its own functions and those that are the same at every hook.
 macro_rules! stages {
-    ($name:ident, $module:ident, $everywhere:ident, $kind:literal, $hook:expr, $context:ty, $packet:expr, $env:expr) => {
+    ($name:ident, $module:ident, $head_module:ident, $everywhere:ident, $kind:literal, $hook:expr, $context:ty, $packet:expr, $head:expr, $env:expr) => {
         functions! {
             $module, $kind, $hook, $context, $packet, $env;
             arrive options wait relate translate open refuse release
         }
+        functions! { $head_module, $kind, $hook, $context, $head, $env; cross }
 
         #[doc = concat!("The stages of the packet with this context at ", stringify!($hook), ".")]
         pub struct $name(pub *mut $context);
 
-        stages!(impl $name, $module: arrive options wait relate translate open refuse release, $everywhere: reserve create);
+        stages!(impl $name, $head_module, $module: arrive options wait relate translate open refuse release, $everywhere: reserve create);
     };
-    (impl $name:ident, $module:ident: $($own:ident)*, $everywhere:ident: $($common:ident)*) => {
+    (impl $name:ident, $head_module:ident, $module:ident: $($own:ident)*, $everywhere:ident: $($common:ident)*) => {
         impl Stages for $name {
+            #[inline(always)]
+            fn cross(&mut self, how: u32) -> u32 {
+                $head_module::cross(self.0, how)
+            }
+
             $(
                 #[inline(always)]
                 fn $own(&mut self, how: u32) -> u32 {
@@ -81,34 +88,34 @@ macro_rules! stages {
 }
 
 macro_rules! of_skbs {
-    ($($name:ident, $module:ident => $hook:expr, $packet:expr;)*) => {
+    ($($name:ident, $module:ident, $head_module:ident => $hook:expr, $packet:expr;)*) => {
         functions! {
             any_skb, "tc", Hook::UplinkOut, __sk_buff, TcPacket::new, KernelEnv::of_skb; reserve create
         }
-        $( stages! { $name, $module, any_skb, "tc", $hook, __sk_buff, $packet, KernelEnv::of_skb } )*
+        $( stages! { $name, $module, $head_module, any_skb, "tc", $hook, __sk_buff, $packet, |skb| SkbHead::new(skb, $packet(skb)), KernelEnv::of_skb } )*
     };
 }
 
 macro_rules! of_frames {
-    ($($name:ident, $module:ident => $hook:expr;)*) => {
+    ($($name:ident, $module:ident, $head_module:ident => $hook:expr;)*) => {
         functions! {
             any_frame, "xdp", Hook::UplinkOut, xdp_md, XdpPacket::new, KernelEnv::of_frame; reserve create
         }
-        $( stages! { $name, $module, any_frame, "xdp", $hook, xdp_md, XdpPacket::new, KernelEnv::of_frame } )*
+        $( stages! { $name, $module, $head_module, any_frame, "xdp", $hook, xdp_md, XdpPacket::new, XdpPacket::new, KernelEnv::of_frame } )*
     };
 }
 
 of_skbs! {
-    TcPortIn, tc_port_in => Hook::PortIn, TcPacket::new;
-    TcPortOut, tc_port_out => Hook::PortOut, TcPacket::new;
-    TcUplinkIn, tc_uplink_in => Hook::UplinkIn, TcPacket::on_uplink;
-    TcUplinkOut, tc_uplink_out => Hook::UplinkOut, TcPacket::on_uplink;
-    TcLocalOut, tc_local_out => Hook::LocalOut, TcPacket::new;
+    TcPortIn, tc_port_in, tc_port_in_head => Hook::PortIn, TcPacket::new;
+    TcPortOut, tc_port_out, tc_port_out_head => Hook::PortOut, TcPacket::new;
+    TcUplinkIn, tc_uplink_in, tc_uplink_in_head => Hook::UplinkIn, TcPacket::on_uplink;
+    TcUplinkOut, tc_uplink_out, tc_uplink_out_head => Hook::UplinkOut, TcPacket::on_uplink;
+    TcLocalOut, tc_local_out, tc_local_out_head => Hook::LocalOut, TcPacket::new;
 }
 
 of_frames! {
-    XdpPortIn, xdp_port_in => Hook::PortIn;
-    XdpPortOut, xdp_port_out => Hook::PortOut;
-    XdpUplinkIn, xdp_uplink_in => Hook::UplinkIn;
-    XdpUplinkOut, xdp_uplink_out => Hook::UplinkOut;
+    XdpPortIn, xdp_port_in, xdp_port_in_head => Hook::PortIn;
+    XdpPortOut, xdp_port_out, xdp_port_out_head => Hook::PortOut;
+    XdpUplinkIn, xdp_uplink_in, xdp_uplink_in_head => Hook::UplinkIn;
+    XdpUplinkOut, xdp_uplink_out, xdp_uplink_out_head => Hook::UplinkOut;
 }

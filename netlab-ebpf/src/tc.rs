@@ -8,18 +8,21 @@ use aya_ebpf::bindings::{
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
-    bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes,
+    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer,
+    bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_store_bytes,
 };
 use aya_ebpf::programs::TcContext;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::net::eth;
 use netlab_common::packet::{Covered, Packet};
-use netlab_common::pipeline::{Decision, Way};
+use netlab_common::pipeline::{Across, Decision, Way};
 
 /// The loopback interface of every network namespace (`LOOPBACK_IFINDEX` of the kernel's).
 const LOOPBACK_IFINDEX: u32 = 1;
+
+/// An skb's `pkt_type` for what is for this host (`PACKET_HOST` of the kernel's).
+const PACKET_HOST: u32 = 0;
 
 /// Bytes of the uplink's link header. The agent sets it when it loads the object; the verifier then knows it.
 #[unsafe(no_mangle)]
@@ -47,6 +50,9 @@ impl TcPacket {
     }
 }
 
+/// On to the next program on the hook.
+pub const GO_ON: i32 = TC_ACT_UNSPEC;
+
 /// What the kernel is told. `TC_ACT_UNSPEC` goes on to the next program on the hook, so that others keep
 /// seeing the packets; `TC_ACT_OK` would end the chain.
 ///
@@ -55,6 +61,9 @@ impl TcPacket {
 #[inline(always)]
 pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
     let skb = context.skb.skb;
+    if let Way::Across(across) = decision.way {
+        return cross(skb, across);
+    }
     if decision.way == Way::Loopback {
         // SAFETY: the helper takes the number of an interface, which is the same in every namespace.
         return unsafe { bpf_redirect(LOOPBACK_IFINDEX, u64::from(BPF_F_INGRESS)) as i32 };
@@ -72,6 +81,41 @@ pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
     match decision.verdict.disposition() {
         Disposition::Forwarded | Disposition::Passed => TC_ACT_UNSPEC,
         Disposition::Dropped => TC_ACT_SHOT,
+    }
+}
+
+/// In an skb's `tc_index`: it has taken the shortcut, and the hook where it leaves has nothing to do with it. The field
+/// is of use to nobody but traffic control, and no node can set it.
+const CROSSED: u32 = 0x6e6c;
+
+/// Sends a packet on that has taken the shortcut.
+#[inline(always)]
+fn cross(skb: *mut __sk_buff, across: Across) -> i32 {
+    // SAFETY: the context is the program's own, and the helpers take numbers.
+    unsafe {
+        if across.is_to_peer() {
+            // A port's frames are for its bridge's address, which is another's to the port.
+            if (*skb).pkt_type != PACKET_HOST {
+                bpf_skb_change_type(skb, PACKET_HOST);
+            }
+            return bpf_redirect_peer(across.interface(), 0) as i32;
+        }
+        (*skb).tc_index = CROSSED;
+        bpf_redirect(across.interface(), 0) as i32
+    }
+}
+
+/// Whether a packet has taken the shortcut to the interface that it leaves by.
+#[inline(always)]
+pub fn has_crossed(context: &TcContext) -> bool {
+    let skb = context.skb.skb;
+    // SAFETY: the context is the program's own.
+    unsafe {
+        let has = (*skb).tc_index == CROSSED;
+        if has {
+            (*skb).tc_index = 0;
+        }
+        has
     }
 }
 
@@ -120,6 +164,18 @@ impl Packet for TcPacket {
         // SAFETY: as above.
         let segments = unsafe { (*self.skb).gso_segs };
         if segments == 0 { 1 } else { segments }
+    }
+
+    #[inline(always)]
+    fn leaves_by(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).ifindex }
+    }
+
+    #[inline(always)]
+    fn segment_size(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.skb).gso_size }
     }
 
     #[inline(always)]

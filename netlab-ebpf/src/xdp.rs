@@ -1,14 +1,17 @@
 //! A packet at an XDP hook: bytes between two pointers. Checksums are arithmetic here, since there is no skb
 //! whose state would have to be kept.
 
-use core::arch::asm;
-
 use aya_ebpf::bindings::{xdp_action, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::{
+    bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
+};
 use netlab_common::abi::verdict::Disposition;
+use netlab_common::abi::way::exit;
 use netlab_common::net::{checksum, eth};
 use netlab_common::packet::{Covered, Packet};
-use netlab_common::pipeline::{Decision, Way};
+use netlab_common::pipeline::{Across, Decision, Way};
+
+use crate::bytes;
 
 /// A frame that has no skb yet.
 pub struct XdpPacket {
@@ -25,40 +28,33 @@ impl XdpPacket {
     /// A pointer to `L` bytes at `offset`, if the frame has them.
     #[inline(always)]
     fn at<const L: usize>(&self, offset: usize) -> Option<*mut [u8; L]> {
-        // Read anew each time: the verifier knows a packet pointer by the load from the context, and a copy
-        // that LLVM keeps in a 32-bit register is a mere number to it.
-        // SAFETY: the context outlives the program's run.
-        let (data, end) = unsafe {
-            (
-                (&raw const (*self.context).data).read_volatile(),
-                (&raw const (*self.context).data_end).read_volatile(),
-            )
-        };
-        // An offset that LLVM knows to be small may have been on the stack since, and then the verifier of Linux 6.1
-        // has forgotten that.
-        let mut offset = offset;
-        // SAFETY: the instruction clears bits that no offset within a header has.
-        unsafe { asm!("{0} &= 0x3fff", inout(reg) offset, options(pure, nomem, nostack)) };
-        let mut start = data as usize + offset;
-        // The verifier ties a bound to the very register that was compared. Without this fence LLVM adds the
-        // offset twice, once for the comparison and once for the access, and the tie is lost.
-        // An empty fence would give two source lines one instruction, which the kernel's check of line
-        // information refuses, so it adds nothing instead of being nothing.
-        // SAFETY: the instruction leaves the value as it is.
-        unsafe { asm!("{0} += 0", inout(reg) start, options(nomem, nostack, preserves_flags)) };
-        if start + L > end as usize { None } else { Some(start as *mut [u8; L]) }
+        // SAFETY: the context is the program's own.
+        unsafe { bytes::at(self.context, offset) }
     }
 }
 
 /// What the kernel is told. An answer leaves by the interface on which the packet came.
 #[inline(always)]
 pub fn action(decision: Decision) -> u32 {
-    if decision.way == Way::Back {
-        return xdp_action::XDP_TX;
+    match decision.way {
+        Way::Back => return xdp_action::XDP_TX,
+        Way::Across(across) => return cross(across),
+        _ => {}
     }
     match decision.verdict.disposition() {
         Disposition::Forwarded | Disposition::Passed => xdp_action::XDP_PASS,
         Disposition::Dropped => xdp_action::XDP_DROP,
+    }
+}
+
+/// What the kernel is told of a frame that may have taken the shortcut.
+#[inline(always)]
+pub fn cross(across: Across) -> u32 {
+    match across {
+        Across::NOT => xdp_action::XDP_PASS,
+        Across::LOST => xdp_action::XDP_DROP,
+        // SAFETY: the helper takes the number of an interface.
+        across => unsafe { bpf_redirect(across.interface(), 0) as u32 },
     }
 }
 
@@ -79,6 +75,11 @@ impl Packet for XdpPacket {
     fn received_on(&self) -> u32 {
         // At XDP no packet has been through the host's stack yet.
         0
+    }
+
+    #[inline(always)]
+    fn may_leave_by(&self, flags: u32) -> bool {
+        flags & exit::FRAMES != 0
     }
 
     #[inline(always)]

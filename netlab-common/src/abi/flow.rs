@@ -289,6 +289,6 @@ pub struct Counters {
     pub end: [u32; 2],
     /// TCP: the last acknowledgement that this direction sent.
     pub ack: [u32; 2],
-    /// Always zero; room for what a fast path will want to remember.
-    pub spare: [u32; 2],
+    /// The way out that packets of this direction take without the host's stack: a [`Learnt`](super::way::Learnt).
+    pub ways: [u32; 2],
 }

@@ -16,6 +16,7 @@ mod pod;
 pub mod port;
 pub mod rule;
 pub mod verdict;
+pub mod way;
 
 /// Rises with any change of layout or meaning in this module; maps of another version are refused.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

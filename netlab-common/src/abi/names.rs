@@ -34,6 +34,12 @@ pub const MASQUERADES: &str = "NL_MASQUERADES";
 pub const ZONES: &str = "NL_ZONES";
 /// Hash of the interfaces on which nodes' packets arrive at the host's stack, with the host's address there.
 pub const INTERFACES: &str = "NL_INTERFACES";
+/// One number: the agent's count of changes to what ways out depend on.
+pub const EPOCH: &str = "NL_EPOCH";
+/// Hash of the interfaces by which packets may leave past the host's stack.
+pub const EXITS: &str = "NL_EXITS";
+/// Array of ways out that were learnt.
+pub const WAYS: &str = "NL_WAYS";
 /// Per-CPU array of rule counters.
 pub const RULE_COUNTERS: &str = "NL_RULES";
 /// Per-CPU array of received and verdict counters.
@@ -42,7 +48,7 @@ pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
 pub const EVENTS: &str = "NL_EVENTS";
 
 /// All maps.
-pub const MAPS: [&str; 20] = [
+pub const MAPS: [&str; 23] = [
     FLOWS,
     KEYS,
     FREE_SLOTS,
@@ -60,6 +66,9 @@ pub const MAPS: [&str; 20] = [
     MASQUERADES,
     ZONES,
     INTERFACES,
+    EPOCH,
+    EXITS,
+    WAYS,
     RULE_COUNTERS,
     VERDICT_COUNTERS,
     EVENTS,
@@ -74,6 +83,9 @@ pub const TC_PROGRAMS: [&str; 5] =
 
 /// The XDP programs, in the same order, but for the loopback interface, which has none.
 pub const XDP_PROGRAMS: [&str; 4] = ["nl_xdp_port_in", "nl_xdp_port_out", "nl_xdp_up_in", "nl_xdp_up_out"];
+
+/// The XDP programs that are attached where frames cross the host before they are skbs: to lab ports and to the uplink.
+pub const CROSS_PROGRAMS: [&str; 2] = ["nl_xdp_port_cross", "nl_xdp_up_cross"];
 
 /// The program that takes away flows whose time is up. It is attached nowhere: the agent runs it.
 pub const SWEEP_PROGRAM: &str = "nl_sweep";

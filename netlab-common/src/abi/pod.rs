@@ -13,6 +13,7 @@ use super::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, TARGETS, Target,
 };
 use super::verdict::Count;
+use super::way::{Exit, Way};
 
 macro_rules! plain_data {
     ($($type:ty = $($field:expr),+;)*) => { $(
@@ -50,4 +51,6 @@ plain_data! {
     MasqueradeTarget<4> = 4, 4, 2, 2, 4, 4;
     RuleCounters = 8, 16, 16;
     Count = 8, 8;
+    Exit = 4, 4, 6, 2;
+    Way = 5 * 4, 12;
 }

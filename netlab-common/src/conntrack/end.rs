@@ -203,12 +203,18 @@ const SWEPT_IN_PASSING: u32 = 16;
 /// Seconds without a sweep after which the agent counts as gone.
 const AGENT_GONE: u32 = 5;
 
+/// Whether the agent has swept of late.
+#[inline(always)]
+pub fn is_agent_there<const N: usize, T: Tables<N>>(tables: &T, now: u32) -> bool {
+    crate::abi::clock::since(now, tables.last_sweep()) < crate::abi::clock::from_seconds(AGENT_GONE)
+}
+
 /// Sweeps some slots if the agent has not done so for a while: then every packet that asks for a flow does a
 /// bit of its work, so that what is over makes room at the rate at which room is wanted. A function of its own:
 /// see [`pipeline`](crate::pipeline).
 #[inline(never)]
 pub fn sweep_in_passing<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env: &E, now: u32) {
-    if crate::abi::clock::since(now, tables.last_sweep()) < crate::abi::clock::from_seconds(AGENT_GONE) {
+    if is_agent_there(tables, now) {
         return;
     }
     let used = tables.used_slots();

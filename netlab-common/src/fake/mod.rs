@@ -15,6 +15,7 @@ use crate::abi::hook::Hook;
 use crate::abi::port::{Pulse, Shard, WORDS};
 use crate::abi::rule::{Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone};
 use crate::abi::verdict::{Count, Verdict, received_index, verdict_index};
+use crate::abi::way::{Exit, Way};
 use crate::conntrack::create::NewFlow;
 use crate::conntrack::end::{self, Ending};
 use crate::packet::Headers;
@@ -25,6 +26,7 @@ mod fragments;
 mod look;
 mod packet;
 mod rules;
+mod ways;
 
 pub use env::{Bound, FixedEnv};
 pub use fragments::Spot;
@@ -55,6 +57,12 @@ pub struct MemTables {
     pub places: RefCell<BTreeMap<u32, Spot>>,
     /// The headers that were laid aside.
     pub headers: Cell<Option<Headers<4>>>,
+    /// The agent's epoch.
+    pub epoch: Cell<u32>,
+    /// What it says of interfaces.
+    pub exits: RefCell<BTreeMap<u32, Exit>>,
+    /// What was learnt of ways.
+    pub ways: RefCell<BTreeMap<u32, Way>>,
     /// When the agent swept, and a refusal was answered.
     pub pulse: Cell<Pulse>,
     /// Ports of forwards.
@@ -98,6 +106,9 @@ impl MemTables {
             fragments: RefCell::default(),
             places: RefCell::default(),
             headers: Cell::new(None),
+            epoch: Cell::new(0),
+            exits: RefCell::default(),
+            ways: RefCell::default(),
             pulse: Cell::new(Pulse::default()),
             forward_ports: BTreeMap::new(),
             forwards: RefCell::default(),

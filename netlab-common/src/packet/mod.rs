@@ -9,6 +9,7 @@ pub use quote::{Quote, parse_quote};
 use crate::abi::flow::Tuple;
 use crate::abi::fragment::FragmentKey;
 use crate::abi::hook::Hook;
+use crate::abi::way::exit;
 use crate::conntrack::state;
 use crate::net::{eth, ipv4, tcp};
 use crate::tables::Traffic;
@@ -48,6 +49,25 @@ pub trait Packet {
     /// Index of the interface on which the host's stack received the packet; zero if it made the packet
     /// itself, or if the hook does not know.
     fn received_on(&self) -> u32;
+
+    /// Index of the interface by which the packet leaves, at a hook where it does; zero elsewhere.
+    #[inline(always)]
+    fn leaves_by(&self) -> u32 {
+        0
+    }
+
+    /// Bytes of data in each segment that the frame becomes on the wire; zero unless it is an aggregate.
+    #[inline(always)]
+    fn segment_size(&self) -> u32 {
+        0
+    }
+
+    /// Whether it can leave by an interface of which the agent says this: bits of
+    /// [`exit`](crate::abi::way::exit).
+    #[inline(always)]
+    fn may_leave_by(&self, flags: u32) -> bool {
+        flags & exit::REDIRECT != 0
+    }
 
     /// `L` bytes from `offset`, or `None` past the end.
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]>;

@@ -1,13 +1,13 @@
 //! Packets of known flows: translation, state and counters.
 
-use super::{Scene, Stage, local};
+use super::{Scene, Stage, local, ways};
 use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, life};
 use crate::abi::hook::Hook;
 use crate::abi::verdict::{Disposition, Verdict};
 use crate::conntrack::create::{self, Made};
 use crate::conntrack::state::{self, Expected};
 use crate::conntrack::{self, Entry, Lookup};
-use crate::packet::{Headers, Packet, Transport};
+use crate::packet::{Headers, Packet, Segment, Transport};
 use crate::rewrite::{self, Rewrite};
 use crate::tables::{Env, Tables};
 
@@ -61,7 +61,12 @@ fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
         }
         Lookup::Live(entry) => (entry, false),
         Lookup::Expired(entry) => (entry, true),
-        Lookup::Miss => return without_flow(scene.hook),
+        Lookup::Miss => {
+            if scene.hook == Hook::PortOut {
+                ways::learn_of_translated(packet, headers, scene);
+            }
+            return without_flow(scene.hook);
+        }
     };
     let anew = conntrack::begins_anew(&entry, headers.kind(), expired);
     if expired && !anew {
@@ -77,6 +82,14 @@ fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
     }
     let loops = entry.is_the_hosts_way();
     let verdict = rewritten(packet, headers, scene, entry, anew, how & FRESH != 0);
+    if !scene.hook.is_ingress() && matches!(verdict, Verdict::Established | Verdict::Created) {
+        ways::learn(
+            packet,
+            headers,
+            scene,
+            FlowRef::new(entry.slot, entry.status.generation, entry.direction),
+        );
+    }
     if loops && verdict.disposition() == Disposition::Forwarded {
         local::by_loopback(packet, headers, scene, verdict)
     } else {
@@ -146,7 +159,7 @@ fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> 
             tables.clear_state(slot, state::reset_of(direction));
         }
         if flags & crate::net::tcp::RST == 0 {
-            note(headers, tables, slot, direction, known, flags);
+            note(&headers.segment, tables, slot, direction, known, flags);
         } else {
             plausible =
                 state::is_plausible_reset(&headers.segment, flags, &expected(tables, slot, direction, known));
@@ -172,16 +185,16 @@ fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> 
 /// a SYN, which sets them until the connection is established: a later one is an old one sent again, or begins
 /// a connection that its receiver has not agreed to (RFC 5961, section 4).
 #[inline(always)]
-fn note<T: Tables<4>>(
-    headers: &Headers<4>,
+pub fn note<T: Tables<4>>(
+    segment: &Segment,
     tables: &T,
     slot: u32,
     direction: Direction,
     known: u32,
     flags: u8,
 ) {
-    let mut end = headers.segment.end(flags);
-    let mut ack = if flags & crate::net::tcp::ACK != 0 { headers.segment.ack } else { 0 };
+    let mut end = segment.end(flags);
+    let mut ack = if flags & crate::net::tcp::ACK != 0 { segment.ack } else { 0 };
     let sets = flags & crate::net::tcp::SYN != 0 && known & state::ESTABLISHED == 0;
     if known & state::sequence_of(direction) != 0 && !sets {
         let (old_end, old_ack) = tables.numbers(slot, direction);

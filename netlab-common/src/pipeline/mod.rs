@@ -16,9 +16,12 @@ mod local;
 mod open;
 mod options;
 mod related;
+mod shortcut;
 mod stages;
 mod waiting;
+mod ways;
 
+pub use shortcut::Across;
 pub use stages::{Here, Stages};
 
 use self::arrival::Arrival;
@@ -45,6 +48,8 @@ pub enum Way {
     Onward,
     /// The packet itself was dropped, and its frame is now an ICMP error on its way to the sender.
     Back,
+    /// Right to another interface, past the host's stack.
+    Across(Across),
     /// To the host's stack, by way of its loopback interface, where packets may come from the host's own addresses.
     Loopback,
 }
@@ -140,6 +145,13 @@ pub fn frame<P: Packet>(packet: &P) -> Traffic {
 /// As [`run`], with stages of the caller's: a packet that is this much on the wire comes to a hook.
 #[inline(always)]
 pub fn decide<S: Stages, T: Tables<4>>(hook: Hook, frame: Traffic, stages: &mut S, tables: &T) -> Decision {
+    if hook.is_ingress() {
+        match Across(stages.cross(0)) {
+            Across::NOT => {}
+            Across::LOST => return Decision { verdict: Verdict::RewriteFailed, way: Way::Onward },
+            across => return Decision { verdict: Verdict::Established, way: Way::Across(across) },
+        }
+    }
     tables.count_received(hook, frame);
     let arrival = Arrival(stages.arrive(0));
     let stage = match arrival.verdict() {

@@ -2,7 +2,7 @@
 //! pipeline to a hook may make each a function that the verifier looks at by itself, once, whoever calls it and from
 //! wherever: programs in which it has to follow every way through all of them are too large for it.
 
-use super::{arrival, fragment, known, now, open, options, related};
+use super::{arrival, fragment, known, now, open, options, related, shortcut};
 use crate::abi::hook::Hook;
 use crate::answer;
 use crate::conntrack::create;
@@ -12,6 +12,8 @@ use crate::tables::{Env, Tables};
 
 /// The stages of one packet at one hook.
 pub trait Stages {
+    /// Takes the packet across the host at once, if it may; an [`Across`](super::Across) as a number.
+    fn cross(&mut self, how: u32) -> u32;
     /// Reads the headers, and lays them aside.
     fn arrive(&mut self, how: u32) -> u32;
     /// Looks at the IP options.
@@ -48,6 +50,11 @@ pub struct Here<'a, P, T, E> {
 }
 
 impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
+    #[inline(always)]
+    fn cross(&mut self, _: u32) -> u32 {
+        shortcut::take(self.hook, self.packet, self.tables, self.env).0
+    }
+
     #[inline(always)]
     fn arrive(&mut self, _: u32) -> u32 {
         arrival::arrive(self.hook, self.packet, self.tables, self.env)

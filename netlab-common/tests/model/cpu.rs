@@ -12,7 +12,7 @@ use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending};
 use netlab_common::fake::Copied;
 use netlab_common::packet::Headers;
-use netlab_common::tables::{Claim, Rules, Tables, Traffic};
+use netlab_common::tables::{Claim, Rules, Tables, Traffic, Ways};
 
 use super::explore::Stage;
 use super::pieces::Around;
@@ -296,3 +296,6 @@ impl Tables<4> for Cpu<'_> {
         self.stage.aside(|world| world.count_events(event, times));
     }
 }
+
+/// All packets go by the stack: a shortcut changes no state.
+impl Ways for Cpu<'_> {}

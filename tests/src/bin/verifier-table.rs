@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
         program.load().with_context(|| format!("{name} is refused"))?;
         println!("{name}\t{}", program.info()?.verified_instruction_count().unwrap_or(0));
     }
-    for name in names::XDP_PROGRAMS {
+    for name in names::XDP_PROGRAMS.into_iter().chain(names::CROSS_PROGRAMS) {
         let program: &mut Xdp =
             object.program_mut(name).with_context(|| format!("no program {name}"))?.try_into()?;
         program.load().with_context(|| format!("{name} is refused"))?;

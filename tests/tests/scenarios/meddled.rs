@@ -13,7 +13,7 @@ use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::Ending;
 use netlab_common::fake::MemTables;
 use netlab_common::packet::Headers;
-use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic};
+use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic, Ways};
 
 /// What happens before a claim; what it gives is the claim's answer.
 type Event<'a> = Box<dyn FnOnce() -> Option<Claim> + 'a>;
@@ -132,6 +132,8 @@ impl Rules<4> for Meddled<'_> {
         fn node(address: [u8; 4]) -> u16;
     }
 }
+
+impl Ways for Meddled<'_> {}
 
 impl Fragments<4> for Meddled<'_> {
     hand_on! {

@@ -1,0 +1,42 @@
+//! Ways out in ordinary collections.
+
+use super::MemTables;
+use crate::abi::flow::{Direction, FlowRef};
+use crate::abi::way::{Exit, Learnt, Way};
+use crate::tables::Ways;
+
+impl Ways for MemTables {
+    fn epoch(&self) -> u32 {
+        self.epoch.get()
+    }
+
+    fn exit(&self, interface: u32) -> Exit {
+        self.exits.borrow().get(&interface).copied().unwrap_or_default()
+    }
+
+    fn way(&self, number: u32) -> Way {
+        self.ways.borrow().get(&number).copied().unwrap_or_default()
+    }
+
+    fn replace_way(&self, number: u32, version: u32, way: &Way) -> bool {
+        let mut ways = self.ways.borrow_mut();
+        let place = ways.entry(number).or_default();
+        if place.version != version {
+            return false;
+        }
+        *place = Way { version: version.wrapping_add(2), ..*way };
+        true
+    }
+
+    fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
+        Learnt(self.flows.borrow()[slot as usize].counters.ways[direction as usize])
+    }
+
+    fn set_learnt(&self, to: FlowRef, learnt: Learnt) {
+        self.with(to.slot(), |flow| {
+            if flow.head.generation == to.generation() {
+                flow.counters.ways[to.direction() as usize] = learnt.0;
+            }
+        });
+    }
+}

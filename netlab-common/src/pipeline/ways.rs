@@ -1,0 +1,105 @@
+//! Learning ways: where a packet leaves the host by its stack, its flow remembers by which interface it does, and to
+//! which neighbour. [`shortcut`](super::shortcut) goes by that.
+
+use super::Scene;
+use crate::abi::flow::{Direction, FlowRef};
+use crate::abi::way::{Exit, Learnt, WAY_TICKS, WAYS, Way, exit};
+use crate::conntrack::end;
+use crate::net::{eth, hash};
+use crate::packet::{Headers, Packet, Piece, Transport};
+use crate::tables::{Env, Tables};
+
+/// Places in which a way may lie.
+const PROBES: u32 = 4;
+
+/// Has a flow remember the way that a packet of it takes out of the host, if it is time to.
+#[inline(always)]
+pub fn learn<P: Packet, T: Tables<4>, E: Env<4>>(
+    packet: &P,
+    headers: &Headers<4>,
+    scene: &Scene<'_, T, E>,
+    to: FlowRef,
+) {
+    let tables = scene.tables;
+    let epoch = tables.epoch();
+    let is_ordinary =
+        matches!(headers.kind(), Transport::Tcp(_) | Transport::Udp) && headers.piece == Piece::Whole;
+    if epoch == 0 || !is_ordinary || packet.link_len() != eth::LEN {
+        return;
+    }
+    let learnt = tables.learnt(to.slot(), to.direction());
+    // Most packets that go by the stack are of flows that must, and have learnt what they can.
+    if learnt.age(scene.now) < WAY_TICKS / 2 && tables.way(learnt.way()).epoch == epoch {
+        return;
+    }
+    let exit = tables.exit(packet.leaves_by());
+    // Without the agent nobody says when a way is none any more.
+    let ethernet = packet.load::<12>(0).unwrap_or([0; 12]);
+    let mut number = 0;
+    if exit.flags & exit::REDIRECT != 0 && end::is_agent_there(tables, scene.now) && is_for(&exit, &ethernet)
+    {
+        let way = Way {
+            version: 0,
+            epoch,
+            interface: packet.leaves_by(),
+            flags: exit.flags,
+            mtu: exit.mtu,
+            ethernet,
+        };
+        number = keep(tables, &way);
+    }
+    // What does not hold any more is forgotten.
+    if number != 0 || learnt.way() != 0 {
+        tables.set_learnt(to, Learnt::new(number, to.generation(), scene.now));
+    }
+}
+
+/// As [`learn`], where the packet was translated at another hook before: its flow is found by what it has become.
+#[inline(always)]
+pub fn learn_of_translated<P: Packet, T: Tables<4>, E: Env<4>>(
+    packet: &P,
+    headers: &Headers<4>,
+    scene: &Scene<'_, T, E>,
+) {
+    if scene.tables.epoch() == 0 || !matches!(headers.kind(), Transport::Tcp(_) | Transport::Udp) {
+        return;
+    }
+    let Some(found) = scene.tables.find_key(&headers.tuple.inverse()) else { return };
+    let direction = match found.direction() {
+        Direction::Original => Direction::Reply,
+        Direction::Reply => Direction::Original,
+    };
+    learn(packet, headers, scene, FlowRef::new(found.slot(), found.generation(), direction));
+}
+
+/// Whether a frame is for the exit's neighbour, or for any one neighbour where there may be several.
+#[inline(always)]
+fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
+    let to = [ethernet[0], ethernet[1], ethernet[2], ethernet[3], ethernet[4], ethernet[5]];
+    if exit.neighbour != [0; 6] { to == exit.neighbour } else { to[0] & 1 == 0 && to != [0; 6] }
+}
+
+/// The number of a way, in a place where it lies or one where nothing does that still holds; zero if there is none.
+#[inline(always)]
+fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
+    let [a, b, c, d, e, f, ..] = way.ethernet;
+    let first = hash::word(
+        hash::word(way.interface, u32::from_be_bytes([a, b, c, d])),
+        u32::from_be_bytes([e, f, 0, 0]),
+    );
+    let first = hash::finish(first);
+    let mut probe = 0;
+    while probe < PROBES {
+        let number = first.wrapping_add(probe) & (WAYS - 1);
+        let there = tables.way(number);
+        if number != 0 && there.is_same(way) {
+            return number;
+        }
+        // A way of another epoch leads nobody any more. One that is changed at this moment has none.
+        if number != 0 && there.epoch != way.epoch && tables.replace_way(number, there.version, way) {
+            return number;
+        }
+        probe += 1;
+    }
+    0
+}

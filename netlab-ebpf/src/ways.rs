@@ -1,0 +1,86 @@
+//! `Ways` on the maps.
+
+use netlab_common::abi::flow::{Direction, FlowRef};
+use netlab_common::abi::way::{Exit, Learnt, Way};
+use netlab_common::tables::Ways;
+
+use crate::atomic;
+use crate::maps::{EPOCH, EXITS, FLOWS, WAYS};
+use crate::tables::MapTables;
+
+impl Ways for MapTables {
+    #[inline(always)]
+    fn epoch(&self) -> u32 {
+        // SAFETY: the pointer is to the array's one aligned word.
+        EPOCH.get_ptr(0).map_or(0, |epoch| unsafe { epoch.read_volatile() })
+    }
+
+    #[inline(always)]
+    fn exit(&self, interface: u32) -> Exit {
+        // SAFETY: the pointer is to a whole aligned entry, of which the agent writes nothing but other whole ones.
+        EXITS
+            .get_ptr(&interface)
+            .map_or(Exit { flags: 0, mtu: 0, neighbour: [0; 6], pad: [0; 2] }, |exit| unsafe { *exit })
+    }
+
+    #[inline(always)]
+    fn way(&self, number: u32) -> Way {
+        let nothing = Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, ethernet: [0; 12] };
+        let Some(place) = WAYS.get_ptr(number) else { return nothing };
+        // SAFETY: the pointer is to a whole aligned entry; the version is read before and after the rest, each time
+        // anew.
+        unsafe {
+            let version = &raw const (*place).version;
+            let before = version.read_volatile();
+            let mut way = Way {
+                version: before,
+                epoch: (&raw const (*place).epoch).read_volatile(),
+                interface: (&raw const (*place).interface).read_volatile(),
+                flags: (&raw const (*place).flags).read_volatile(),
+                mtu: (&raw const (*place).mtu).read_volatile(),
+                ethernet: (&raw const (*place).ethernet).read_volatile(),
+            };
+            if before & 1 != 0 || version.read_volatile() != before {
+                way.epoch = 0;
+            }
+            way
+        }
+    }
+
+    #[inline(always)]
+    fn replace_way(&self, number: u32, version: u32, way: &Way) -> bool {
+        let Some(place) = WAYS.get_ptr_mut(number) else { return false };
+        // SAFETY: the pointer is to a whole aligned entry, which is this CPU's to write once its version is odd.
+        unsafe {
+            if version & 1 != 0 || !atomic::exchange_if(&raw mut (*place).version, version, version | 1) {
+                return false;
+            }
+            (&raw mut (*place).epoch).write_volatile(way.epoch);
+            (&raw mut (*place).interface).write_volatile(way.interface);
+            (&raw mut (*place).flags).write_volatile(way.flags);
+            (&raw mut (*place).mtu).write_volatile(way.mtu);
+            (&raw mut (*place).ethernet).write_volatile(way.ethernet);
+            atomic::exchange(&raw mut (*place).version, version.wrapping_add(2));
+            true
+        }
+    }
+
+    #[inline(always)]
+    fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
+        let Some(flow) = FLOWS.get_ptr(slot) else { return Learnt(0) };
+        // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
+        Learnt(unsafe { (&raw const (*flow).counters.ways[direction as usize & 1]).read_volatile() })
+    }
+
+    #[inline(always)]
+    fn set_learnt(&self, to: FlowRef, learnt: Learnt) {
+        let Some(flow) = FLOWS.get_ptr_mut(to.slot()) else { return };
+        // SAFETY: as above. Should the slot change hands between the look and the write, what is written is of the
+        // wrong generation.
+        unsafe {
+            if (&raw const (*flow).head.generation).read_volatile() == to.generation() {
+                (&raw mut (*flow).counters.ways[to.direction() as usize & 1]).write_volatile(learnt.0);
+            }
+        }
+    }
+}
