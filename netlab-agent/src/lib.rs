@@ -10,6 +10,7 @@ pub mod sys;
 
 pub mod datapath;
 pub mod topology;
+pub mod ways;
 
 pub mod agent;
 pub mod check;

@@ -17,6 +17,7 @@ mod stats;
 mod status;
 mod supervise;
 mod up;
+mod ways;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, StdoutLock, Write};

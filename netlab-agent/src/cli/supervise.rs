@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::down::undo;
 use super::messages::Messages;
 use super::raise::{self, Up};
+use super::ways::Ways;
 use super::{nat, note, print, running, runtime};
 use crate::datapath::maps::Maps;
 use crate::datapath::sweep::Sweeper;
@@ -170,6 +171,8 @@ struct Nat {
     uplink: String,
     changes: Monitor,
     messages: Option<Messages>,
+    ways: Ways,
+    lab: Lab,
     /// Something changed, or may have; the rules are to be looked at.
     unsettled: bool,
     /// When they were last looked at. That is done now and then in any case: a change that nobody heard of,
@@ -187,13 +190,27 @@ impl Nat {
         Ok(Some(Nat {
             maps: Maps::open(&lab.name)?,
             sweeper: Sweeper::open(&lab.name)?,
-            uplink: uplink.name,
+            uplink: uplink.name.clone(),
             changes: host.enter(Monitor::open)??,
             messages: Messages::open(&lab.name)?,
+            ways: Ways::open(lab, dir, &uplink.name)?,
+            lab: lab.clone(),
             // While no agent was there, addresses may have changed.
             unsettled: true,
             looked: Instant::now(),
         }))
+    }
+
+    /// Follows what ways out of the host depend on: after a change at once, else now and then.
+    async fn follow_ways(&mut self, is_changed: bool) {
+        let done = if is_changed {
+            self.ways.follow(&self.lab).await
+        } else {
+            self.ways.look_now_and_then(&self.lab).await
+        };
+        if let Err(failure) = done {
+            note(&format!("lab {}: the ways out of the host are not known: {failure}", self.lab.name));
+        }
     }
 
     /// Follows the host's interfaces and addresses.
@@ -201,6 +218,7 @@ impl Nat {
         // Who adds or takes away forwards holds the lock for a moment: then it is tried again.
         let Ok(_lock) = dir.lock_rules() else { return Ok(()) };
         let lab = running::find(Some(dir.name()))?.lab;
+        self.lab = lab.clone();
         let changes = nat::follow(&lab, dir, &self.uplink).await?;
         if changes.unreachable > 0 {
             let flows = super::count(usize::try_from(changes.unreachable).unwrap_or(usize::MAX), "flow");
@@ -215,11 +233,20 @@ impl Nat {
     }
 }
 
+/// What an agent has heard of.
+enum Heard {
+    /// Interfaces or addresses have changed.
+    Addresses,
+    /// Something has on which ways out of the host depend.
+    Ways,
+}
+
 /// Waits for a change; for ever in a lab without NAT.
-async fn changed(nat: &mut Option<Nat>) {
-    match nat {
-        Some(nat) => nat.changes.changed().await,
-        None => std::future::pending().await,
+async fn changed(nat: &mut Option<Nat>) -> Heard {
+    let Some(nat) = nat else { return std::future::pending().await };
+    tokio::select! {
+        () = nat.changes.changed() => Heard::Addresses,
+        () = nat.ways.changed() => Heard::Ways,
     }
 }
 
@@ -237,13 +264,19 @@ async fn watch(
     loop {
         tokio::select! {
             () = interrupts.next() => return,
-            () = changed(&mut nat) => {
+            heard = changed(&mut nat) => {
                 tokio::time::sleep(SETTLING).await;
                 if let Some(nat) = &mut nat {
-                    nat.unsettled = true;
+                    match heard {
+                        Heard::Addresses => nat.unsettled = true,
+                        Heard::Ways => nat.follow_ways(true).await,
+                    }
                 }
             }
             _ = ticks.tick() => {
+                if let Some(nat) = &mut nat {
+                    nat.follow_ways(false).await;
+                }
                 if let Some(nat) = &nat
                     && let Err(error) = nat.sweeper.all(&nat.maps).await
                 {

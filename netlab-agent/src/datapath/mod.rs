@@ -7,6 +7,7 @@
 
 pub mod attach;
 pub mod bpffs;
+pub mod exits;
 mod filters;
 mod links;
 pub mod maps;
@@ -239,7 +240,7 @@ pub fn install(
         // Addresses may come and go while the lab runs; what is not used takes no memory.
         masquerades: rules.masquerades.len() as u32 + RULE_ROOM,
         zones: (rules.zones.len() + rules.nodes.len()) as u32 + RULE_ROOM,
-        interfaces: rules.interfaces.len() as u32 + 64,
+        interfaces: (rules.interfaces.len() + interfaces.len()) as u32 + 64,
         rules: rules.numbers() + RULE_ROOM,
         uplink_header,
     };

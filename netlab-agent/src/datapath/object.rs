@@ -85,6 +85,7 @@ fn loader(sizes: &Sizes) -> EbpfLoader<'_> {
         .map_max_entries(names::MASQUERADES, sizes.masquerades.max(1))
         .map_max_entries(names::ZONES, sizes.zones.max(1))
         .map_max_entries(names::INTERFACES, sizes.interfaces.max(1))
+        .map_max_entries(names::EXITS, sizes.interfaces.max(1))
         .map_max_entries(names::RULE_COUNTERS, sizes.rules.max(1))
         .verifier_log_level(VerifierLogLevel::STATS);
     loader

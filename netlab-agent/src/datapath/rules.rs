@@ -174,7 +174,7 @@ fn net_key(net: &Ipv4Net) -> Key<[u8; 4]> {
 }
 
 /// Makes a hash say exactly this.
-fn hash<K: Pod + Ord, V: Pod + PartialEq>(
+pub(super) fn hash<K: Pod + Ord, V: Pod + PartialEq>(
     map: &mut HashMap<MapData, K, V>,
     name: &'static str,
     wanted: impl Iterator<Item = (K, V)>,

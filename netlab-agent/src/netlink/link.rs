@@ -2,10 +2,11 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage,
+    LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
 
 use netlab_common::net::eth;
@@ -68,6 +69,21 @@ pub struct Link {
     pub header_len: Option<u32>,
     /// Whether it is administratively up.
     pub up: bool,
+    /// The largest packet that it takes, in bytes from the IP header on.
+    pub mtu: u32,
+    /// The kind of its root qdisc.
+    pub qdisc: String,
+    /// Of a veth whose other end is in another namespace: that one's number here, and the index there.
+    pub peer: Option<(i32, u32)>,
+}
+
+/// What is known of a veth's other end, in whatever namespace it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Whether an XDP program looks at what comes in there.
+    pub has_xdp: bool,
 }
 
 impl Netlink {
@@ -140,6 +156,27 @@ impl Netlink {
         Ok(links)
     }
 
+    /// A veth's other end, asked for by what [`Link::peer`] says; `None` when it is gone.
+    pub async fn peer(&self, (namespace, index): (i32, u32)) -> Result<Option<Peer>, NetlinkError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        request.attributes = vec![
+            LinkAttribute::IfNetnsId(namespace),
+            LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
+        ];
+        let mut found = None;
+        let asked = self.get(RouteNetlinkMessage::GetLink(request), |answer| {
+            if let RouteNetlinkMessage::NewLink(message) = answer {
+                found = Some(peer(message));
+            }
+        });
+        match asked.await {
+            Err(NetlinkError::Refused(Errno::ENODEV | Errno::EINVAL)) => Ok(None),
+            Err(error) => Err(error),
+            Ok(()) => Ok(found),
+        }
+    }
+
     /// Deletes a link; a veth's other end goes with it.
     pub async fn delete_link(&self, index: u32) -> Result<(), NetlinkError> {
         let mut message = LinkMessage::default();
@@ -184,9 +221,20 @@ fn link(message: LinkMessage) -> Link {
         group: 0,
         master: None,
         up: message.header.flags.contains(LinkFlags::Up),
+        mtu: 0,
+        qdisc: String::new(),
+        peer: None,
     };
+    let (mut is_veth, mut namespace, mut index) = (false, None, None);
     for attribute in message.attributes {
         match attribute {
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Qdisc(kind) => link.qdisc = kind,
+            LinkAttribute::Link(other) => index = Some(other),
+            LinkAttribute::LinkNetNsId(number) => namespace = Some(number),
+            LinkAttribute::LinkInfo(infos) => {
+                is_veth = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
+            }
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Group(group) => link.group = group,
@@ -194,5 +242,21 @@ fn link(message: LinkMessage) -> Link {
             _ => {}
         }
     }
+    link.peer = namespace.zip(index).filter(|_| is_veth);
     link
+}
+
+fn peer(message: LinkMessage) -> Peer {
+    let mut peer = Peer::default();
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::Address(bytes) => peer.mac = bytes.try_into().unwrap_or_default(),
+            LinkAttribute::Xdp(all) => {
+                peer.has_xdp =
+                    all.iter().any(|one| matches!(one, LinkXdp::Attached(how) if *how != XdpAttached::None));
+            }
+            _ => {}
+        }
+    }
+    peer
 }

@@ -24,7 +24,7 @@ use crate::error::{Explain, Kind};
 
 pub use address::InterfaceAddress;
 pub use filter::{Filter, FilterSocket, Side};
-pub use link::{Link, LinkChange, NewBridge, VethEnd};
+pub use link::{Link, LinkChange, NewBridge, Peer, VethEnd};
 pub use listen::ListenSocket;
 pub use monitor::Monitor;
 pub use route::{NewRoute, RouteEntry};
@@ -104,6 +104,15 @@ impl Netlink {
     /// Like `change`, for an object that must not exist yet.
     async fn create(&self, message: RouteNetlinkMessage) -> Result<(), NetlinkError> {
         self.change(message, NLM_F_CREATE | NLM_F_EXCL).await
+    }
+
+    /// Asks for one object.
+    async fn get(
+        &self,
+        message: RouteNetlinkMessage,
+        each: impl FnMut(RouteNetlinkMessage),
+    ) -> Result<(), NetlinkError> {
+        self.exchange(message, NLM_F_REQUEST | NLM_F_ACK, each).await
     }
 
     /// Asks for all objects of a kind and hands each to `each`.

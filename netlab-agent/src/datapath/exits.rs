@@ -1,0 +1,71 @@
+//! What the datapath is told of ways out of the host past its stack: by which interfaces packets may leave so, and that
+//! something has changed on which learnt ways depend.
+
+use std::collections::BTreeMap;
+
+use aya::maps::{Array, HashMap, Map, MapData};
+use netlab_common::abi::names;
+use netlab_common::abi::way::Exit;
+
+use super::maps::{failed, typed};
+use super::rules::hash;
+use super::{Result, bpffs};
+
+/// The maps that say so.
+pub struct Exits {
+    epoch: Array<MapData, u32>,
+    exits: HashMap<MapData, u32, Exit>,
+    /// What they were last made to say.
+    said: Option<BTreeMap<u32, Exit>>,
+}
+
+impl Exits {
+    /// Opens a lab's pinned maps.
+    ///
+    /// # Errors
+    /// As [`Maps::open`](super::maps::Maps::open).
+    pub fn open(lab: &str) -> Result<Self> {
+        bpffs::look(lab)?;
+        let folder = bpffs::folder(lab);
+        Ok(Exits {
+            epoch: typed(&folder, names::EPOCH, Map::Array)?,
+            exits: typed(&folder, names::EXITS, Map::HashMap)?,
+            said: None,
+        })
+    }
+
+    /// Makes the maps say this, and has all that was learnt forgotten if it is something new; without an exit, every
+    /// packet goes by the stack from now on. Whether it is new.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn say(&mut self, exits: &BTreeMap<u32, Exit>) -> Result<bool> {
+        if self.said.as_ref() == Some(exits) {
+            return Ok(false);
+        }
+        if exits.is_empty() {
+            self.set_epoch(0)?;
+        }
+        hash(&mut self.exits, names::EXITS, exits.iter().map(|(index, exit)| (*index, *exit)))?;
+        self.said = Some(exits.clone());
+        self.forget()?;
+        Ok(true)
+    }
+
+    /// Has all that was learnt forgotten: the next packet of each flow goes by the stack, and learns anew.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn forget(&mut self) -> Result<()> {
+        if self.said.as_ref().is_none_or(BTreeMap::is_empty) {
+            return Ok(());
+        }
+        let epoch = self.epoch.get(&0, 0).map_err(|e| failed(names::EPOCH, e))?;
+        // Zero says that there are no ways.
+        self.set_epoch(epoch.checked_add(1).unwrap_or(1))
+    }
+
+    fn set_epoch(&mut self, epoch: u32) -> Result<()> {
+        self.epoch.set(0, epoch, 0).map_err(|e| failed(names::EPOCH, e))
+    }
+}

@@ -1,0 +1,124 @@
+//! Which interfaces established flows may leave by past the host's stack, and how: pure, from what the machine has.
+//!
+//! The stack is more than a way. What else looks at packets there must not be passed over without the user's will: a
+//! firewall, a capture, a queue. So all goes by the stack where a rule of the host's looks at what is forwarded, and
+//! where somebody captures all of it; and packets go by an interface's own queue and captures where it has such.
+
+use std::collections::BTreeMap;
+
+use netlab_common::abi::way::{Exit, exit};
+
+use crate::netlink::{Link, Peer};
+
+/// What the machine has, as far as it decides.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    /// The lab's ports and its uplink, with what is known of their other ends.
+    pub interfaces: Vec<(Link, Option<Peer>)>,
+    /// The interface that leads to the world.
+    pub uplink: String,
+    /// Interfaces that somebody captures on; zero is all of them.
+    pub captures: Vec<u32>,
+}
+
+impl Sight {
+    /// Whether somebody captures where packets would not come by any more: on all interfaces, or on one that is not the
+    /// lab's, such as a bridge.
+    #[must_use]
+    pub fn is_captured_between(&self) -> bool {
+        let is_known = |index: &u32| self.interfaces.iter().any(|(link, _)| link.index == *index);
+        self.captures.iter().any(|index| !is_known(index))
+    }
+
+    /// The exits.
+    #[must_use]
+    pub fn exits(&self) -> BTreeMap<u32, Exit> {
+        if self.is_captured_between() {
+            return BTreeMap::new();
+        }
+        let there = self.interfaces.iter().filter(|(link, _)| link.up && link.header_len == Some(ETHERNET));
+        there.filter_map(|(link, peer)| Some((link.index, self.exit(link, peer.as_ref())?))).collect()
+    }
+
+    fn exit(&self, link: &Link, peer: Option<&Peer>) -> Option<Exit> {
+        let is_uplink = link.name == self.uplink;
+        let mut flags = exit::REDIRECT;
+        let may_be_passed_over = link.qdisc == "noqueue" && !self.captures.contains(&link.index);
+        if may_be_passed_over && peer.is_some_and(|peer| !peer.has_xdp) {
+            flags |= exit::PEER;
+        }
+        // A port that is a bridge's gets what the bridge floods, so it must be known for whom it is.
+        let neighbour = match (is_uplink || link.master.is_none(), peer) {
+            (true, _) => [0; 6],
+            (false, Some(peer)) => peer.mac,
+            (false, None) => return None,
+        };
+        Some(Exit { flags, mtu: link.mtu, neighbour, pad: [0; 2] })
+    }
+}
+
+/// Bytes of an Ethernet header.
+const ETHERNET: u32 = netlab_common::net::eth::LEN as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, master: Option<u32>) -> Link {
+        Link {
+            index,
+            name: name.into(),
+            alias: None,
+            group: 0,
+            master,
+            header_len: Some(ETHERNET),
+            up: true,
+            mtu: 1500,
+            qdisc: "noqueue".into(),
+            peer: Some((0, 2)),
+        }
+    }
+
+    fn sight() -> Sight {
+        let peer = Some(Peer { mac: [2, 0, 0, 0, 0, 9], has_xdp: false });
+        let interfaces = vec![(link(5, "eth0", None), peer), (link(6, "port", Some(4)), peer)];
+        Sight { interfaces, uplink: "eth0".into(), captures: Vec::new() }
+    }
+
+    #[test]
+    fn packets_go_right_to_the_other_end_of_a_veth_that_has_no_queue_and_nobody_captures_on() {
+        let exits = sight().exits();
+        assert_eq!(exits[&5], Exit { flags: exit::REDIRECT | exit::PEER, mtu: 1500, ..Exit::default() });
+        assert_eq!(exits[&6].neighbour, [2, 0, 0, 0, 0, 9]);
+    }
+
+    #[test]
+    fn a_queue_a_capture_and_an_xdp_program_at_the_other_end_are_not_passed_over() {
+        let mut queued = sight();
+        queued.interfaces[0].0.qdisc = "tbf".into();
+        let mut captured = sight();
+        captured.captures.push(5);
+        let mut seen = sight();
+        seen.interfaces[0].1 = Some(Peer { mac: [0; 6], has_xdp: true });
+        for sight in [queued, captured, seen] {
+            assert_eq!(sight.exits()[&5].flags, exit::REDIRECT);
+            assert_eq!(sight.exits()[&6].flags, exit::REDIRECT | exit::PEER);
+        }
+    }
+
+    #[test]
+    fn all_goes_by_the_stack_while_somebody_captures_on_a_bridge_or_everywhere() {
+        for index in [0, 4] {
+            let sight = Sight { captures: vec![index], ..sight() };
+            assert!(sight.exits().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_bridges_port_without_a_known_neighbour_and_a_link_that_is_down_are_no_exits() {
+        let mut sight = sight();
+        sight.interfaces[0].0.up = false;
+        sight.interfaces[1].1 = None;
+        assert!(sight.exits().is_empty());
+    }
+}
