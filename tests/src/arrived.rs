@@ -27,6 +27,9 @@ impl Packet for Arrived {
     fn received_on(&self) -> u32 {
         self.on
     }
+    fn leaves_by(&self) -> u32 {
+        self.frame.leaves_by()
+    }
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         self.frame.load(offset)
     }

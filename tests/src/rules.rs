@@ -10,6 +10,7 @@ use netlab_common::abi::port::{Shard, WORDS};
 use netlab_common::abi::rule::{
     Filtering, Forward, ForwardKey, ForwardPort, Mapping, MasqueradeTarget, TARGETS, Target, Zone,
 };
+use netlab_common::abi::way::{Exit, exit};
 use netlab_common::fake::MemTables;
 
 /// The host's address that nodes know the way to.
@@ -39,6 +40,8 @@ pub struct Rules {
     pub nodes: Vec<([u8; 4], u16)>,
     /// Interfaces on which nodes' packets arrive, and the host's addresses there.
     pub interfaces: Vec<(u32, [u8; 4])>,
+    /// By which interfaces packets may leave past the host's stack.
+    pub exits: Vec<(u32, Exit)>,
     /// What the port bitmaps hold at the start.
     pub ports: Shard,
 }
@@ -58,6 +61,7 @@ impl Rules {
             zones: vec![],
             nodes: vec![],
             interfaces: vec![],
+            exits: vec![],
             ports: Shard { words: [0; WORDS], scanned: 0, pad: 0 },
         }
         .zone("10.10.0.0/16", Zone::Nodes)
@@ -195,6 +199,21 @@ impl Rules {
         self
     }
 
+    /// Packets may leave past the host's stack by the one interface that there is in a run of a program, if they have
+    /// 1,500 bytes or fewer.
+    #[must_use]
+    pub fn crossing(mut self) -> Self {
+        let flags = exit::REDIRECT | exit::FRAMES;
+        self.exits.push((1, Exit { flags, mtu: 1500, ..Exit::default() }));
+        self
+    }
+
+    /// The agent's epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        u32::from(!self.exits.is_empty())
+    }
+
     /// Every port but this one is marked as in use, so that every run chooses the same one where a rule names
     /// no range. What a flow wants to keep it can keep all the same.
     #[must_use]
@@ -261,6 +280,8 @@ impl Rules {
         tables.zones = self.zones.iter().map(|((at, len), zone)| (*at, *len, *zone)).collect();
         tables.nodes = self.nodes.iter().copied().collect();
         tables.interfaces = self.interfaces.iter().copied().collect();
+        tables.exits.replace(self.exits.iter().copied().collect());
+        tables.epoch.set(self.epoch());
         tables.ports.borrow_mut().fill(self.ports);
         tables
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use netlab_common::abi::verdict::Verdict;
 use netlab_tests::cases::{
-    self, errors, errors_in_vain, errors_within, forward, fragments, guard, hairpin, host, lifetime, limits,
+    self, across, errors, errors_in_vain, errors_within, forward, fragments, guard, hairpin, host, lifetime, limits,
     mapping, masquerade, protocols, random, targets, tcp, wire,
 };
 use netlab_tests::need::need_root;
@@ -93,6 +93,11 @@ fn host_tc_and_xdp_agree_on_icmp_errors_about_nothing_known() {
 #[test]
 fn host_tc_and_xdp_agree_on_icmp_errors_about_flows_within_the_lab() {
     agree_on(&errors_within::cases());
+}
+
+#[test]
+fn host_tc_and_xdp_agree_on_what_crosses_the_host_past_its_stack() {
+    agree_on(&across::cases());
 }
 
 #[test]

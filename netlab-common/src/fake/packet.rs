@@ -22,6 +22,11 @@ impl Packet for BufPacket {
         0
     }
 
+    // The loopback interface, on which the kernel runs programs that are attached nowhere.
+    fn leaves_by(&self) -> u32 {
+        1
+    }
+
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         self.0.get(offset..offset + L)?.try_into().ok()
     }

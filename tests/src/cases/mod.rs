@@ -1,6 +1,7 @@
 //! The table of cases that must come out the same on the host, in TC and in XDP, by story. A row reads: at
 //! this hook, this packet, gets this verdict and becomes that packet.
 
+pub mod across;
 pub mod errors;
 pub mod errors_in_vain;
 pub mod errors_within;
@@ -57,6 +58,7 @@ pub fn table() -> Vec<Case> {
         limits::cases(),
         guard::cases(),
         wire::cases(),
+        across::cases(),
         errors::cases(),
         errors_in_vain::cases(),
         errors_within::cases(),

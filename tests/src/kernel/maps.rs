@@ -16,6 +16,7 @@ use netlab_common::abi::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone,
 };
 use netlab_common::abi::verdict::Count;
+use netlab_common::abi::way::{Exit, Way};
 
 use crate::rules::Rules;
 use crate::state::{self, Counts, State, Table};
@@ -51,6 +52,8 @@ pub fn empty(object: &mut Ebpf) -> anyhow::Result<()> {
     clear_waiting(object)?;
     clear_hash::<ForwardKey<4>, ForwardPort>(object, names::FORWARD_PORTS)?;
     clear_hash::<u32, [u8; 4]>(object, names::INTERFACES)?;
+    clear_hash::<u32, Exit>(object, names::EXITS)?;
+    clear_array::<Way>(object, names::WAYS)?;
     clear_trie::<AllowKey<4>, u32>(object, names::ALLOW)?;
     clear_trie::<[u8; 4], MasqueradeTarget<4>>(object, names::MASQUERADES)?;
     clear_trie::<[u8; 4], u32>(object, names::ZONES)?;
@@ -105,6 +108,11 @@ pub fn fill(object: &mut Ebpf, rules: &Rules) -> anyhow::Result<()> {
     let mut ports = Array::<_, Shard>::try_from(map_mut(object, names::PORTS)?)?;
     for number in 0..ports.len() {
         ports.set(number, rules.ports, 0)?;
+    }
+    Array::<_, u32>::try_from(map_mut(object, names::EPOCH)?)?.set(0, rules.epoch(), 0)?;
+    let mut exits = HashMap::<_, u32, Exit>::try_from(map_mut(object, names::EXITS)?)?;
+    for (index, exit) in &rules.exits {
+        exits.insert(index, exit, 0)?;
     }
     let map = map_mut(object, names::FORWARD_PORTS)?;
     let mut ports = HashMap::<_, ForwardKey<4>, ForwardPort>::try_from(map)?;

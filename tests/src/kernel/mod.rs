@@ -28,6 +28,7 @@ const TC_ACT_REDIRECT: u32 = 7;
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
+const XDP_REDIRECT: u32 = 4;
 
 /// Where the interface that a packet came by stands in the context of a program for skbs, in bytes.
 const INGRESS_IFINDEX: usize = 36;
@@ -42,6 +43,9 @@ pub enum Place {
     Tc,
     /// The one for frames that are no skbs yet.
     Xdp,
+    /// Both, as they are attached: where packets come in, those that cross the host as frames do, and the rest become
+    /// skbs.
+    Across,
 }
 
 /// What the kernel is told to do with a packet.
@@ -50,6 +54,7 @@ enum Action {
     GoOn,
     Drop,
     SendBack,
+    Cross,
 }
 
 /// A loaded object.
@@ -115,6 +120,7 @@ impl Kernel {
                 classifier(&mut self.object, names::TC_PROGRAMS[hook as usize])?.test_run(options)
             }
             Place::Xdp => xdp(&mut self.object, names::XDP_PROGRAMS[hook as usize])?.test_run(options),
+            Place::Across => return self.run_across(hook, frame, on, tick),
         }
         .context("the program does not run")?;
         became.truncate(result.data_size_out as usize);
@@ -126,6 +132,7 @@ impl Kernel {
             (Place::Tc, TC_ACT_UNSPEC) | (Place::Xdp, XDP_PASS) => Action::GoOn,
             (Place::Tc, TC_ACT_SHOT) | (Place::Xdp, XDP_DROP) => Action::Drop,
             (Place::Tc, TC_ACT_REDIRECT) | (Place::Xdp, XDP_TX) => Action::SendBack,
+            (Place::Xdp, XDP_REDIRECT) => Action::Cross,
             (place, action) => bail!("{} in {place:?} gave action {action}", verdict.name()),
         };
         let drops = verdict.disposition() == Disposition::Dropped;
@@ -133,6 +140,40 @@ impl Kernel {
         let fits = if drops { action != Action::GoOn } else { action != Action::Drop };
         ensure!(fits, "{} in {:?}: {action:?}", verdict.name(), self.place);
         Ok(Outcome { verdict, answered: drops && action == Action::SendBack, frame: became })
+    }
+
+    /// As [`run`](Self::run), first in the program for frames that cross the host, where there is one.
+    fn run_across(&mut self, hook: Hook, frame: &[u8], on: u32, tick: u32) -> anyhow::Result<Outcome> {
+        let program = match hook {
+            Hook::PortIn => Some(names::CROSS_PROGRAMS[0]),
+            Hook::UplinkIn => Some(names::CROSS_PROGRAMS[1]),
+            _ => None,
+        };
+        if let Some(name) = program {
+            let mut became = vec![0; frame.len() + 64];
+            xdp(&mut self.object, name)?;
+            self.set_clock(tick)?;
+            let before = maps::counts(&self.object)?;
+            let options = TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut became),
+                ..TestRunOptions::default()
+            };
+            let result =
+                xdp(&mut self.object, name)?.test_run(options).context("the program does not run")?;
+            became.truncate(result.data_size_out as usize);
+            if result.return_value != XDP_PASS {
+                ensure!(result.return_value == XDP_REDIRECT, "{name} gave action {}", result.return_value);
+                let after = maps::counts(&self.object)?;
+                let verdict = state::verdict_between(&before, &after, hook, frame.len())?;
+                return Ok(Outcome { verdict, answered: false, frame: became });
+            }
+            ensure!(became == frame, "{name} changed a frame that did not cross");
+        }
+        self.place = Place::Tc;
+        let outcome = self.run(hook, frame, on, tick);
+        self.place = Place::Across;
+        outcome
     }
 
     /// Runs the program that sweeps over all slots; how many flows it took away.
@@ -177,7 +218,9 @@ impl Kernel {
     /// Has the verifier look at a hook's program, unless it has.
     fn verify(&mut self, hook: Hook) -> anyhow::Result<()> {
         match self.place {
-            Place::Tc => classifier(&mut self.object, names::TC_PROGRAMS[hook as usize]).map(drop),
+            Place::Tc | Place::Across => {
+                classifier(&mut self.object, names::TC_PROGRAMS[hook as usize]).map(drop)
+            }
             Place::Xdp => xdp(&mut self.object, names::XDP_PROGRAMS[hook as usize]).map(drop),
         }
     }
