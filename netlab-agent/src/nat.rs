@@ -12,7 +12,7 @@ use netlab_common::net::protocol;
 
 use crate::datapath::rules::Rules;
 use crate::datapath::{Interface, Role};
-use crate::lab::{End, Filtering, Forward, Lab, Mapping, Masquerade, Place, Protocol};
+use crate::lab::{Datapath, End, Filtering, Forward, Lab, Mapping, Masquerade, Place, Protocol};
 
 /// The host's side of things, as the machine has it once the lab's topology stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,6 +210,44 @@ pub fn interfaces(lab: &Lab, uplink: &str) -> Vec<Interface> {
         }
     }
     interfaces
+}
+
+/// An interface of the host's that packets come in at from outside of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostEnd {
+    /// It.
+    pub interface: Interface,
+    /// Where the lab file wants its packets to be translated.
+    pub datapath: Datapath,
+    /// The node at its other end, by its index, and the interface there.
+    pub other: Option<(usize, String)>,
+}
+
+/// The interfaces of [`interfaces`] that have another end, with what the lab file says of them. An uplink that is no end
+/// of a link has what it says of the host.
+pub fn ends(lab: &Lab, uplink: &str) -> Vec<HostEnd> {
+    let host_ends = lab.cables.iter().flat_map(|cable| {
+        let ends = [(&cable.near, &cable.far), (&cable.far, &cable.near)];
+        ends.into_iter().map(move |(end, other)| (cable, end, other))
+    });
+    let host_ends: BTreeMap<&str, _> = host_ends
+        .filter(|(_, end, _)| end.place == Place::Host)
+        .map(|(cable, end, other)| (end.name.as_str(), (cable.datapath, other)))
+        .collect();
+    let ends = interfaces(lab, uplink).into_iter().filter(|interface| interface.role != Role::Loopback);
+    ends.map(|interface| {
+        let found = host_ends.get(interface.name.as_str());
+        let node = |other: &End| match other.place {
+            Place::Node(node) => Some((node, other.name.clone())),
+            Place::Host => None,
+        };
+        HostEnd {
+            datapath: found.map_or(lab.host.datapath, |(datapath, _)| *datapath),
+            other: found.and_then(|(_, other)| node(other)),
+            interface,
+        }
+    })
+    .collect()
 }
 
 /// The names of the host's interfaces on which nodes' packets arrive at its stack: the bridges, and the cable

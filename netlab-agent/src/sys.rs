@@ -1,6 +1,8 @@
 //! The agent's only `unsafe`: system calls that no safe crate wraps, each behind a safe function. It knows
 //! nothing of labs; what the calls mean is the business of the callers.
 
+pub mod ethtool;
+pub mod iptables;
 pub mod mapping;
 
 use std::ffi::CStr;

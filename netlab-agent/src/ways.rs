@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use netlab_common::abi::way::{Exit, exit};
 
+use crate::lab::Bypass;
 use crate::netlink::{Link, Peer};
 
 /// What the machine has, as far as it decides.
@@ -19,6 +20,12 @@ pub struct Sight {
     pub uplink: String,
     /// Interfaces that somebody captures on; zero is all of them.
     pub captures: Vec<u32>,
+    /// Interfaces that take frames which are no skbs yet.
+    pub frames: Vec<u32>,
+    /// What of the host's looks at packets that it forwards, in words.
+    pub filters: Vec<String>,
+    /// What the lab says about that.
+    pub bypass: Bypass,
 }
 
 impl Sight {
@@ -30,10 +37,31 @@ impl Sight {
         self.captures.iter().any(|index| !is_known(index))
     }
 
+    /// Why every packet goes by the stack, in words that go on from "because"; `None` if established flows do not.
+    #[must_use]
+    pub fn why_not(&self) -> Option<String> {
+        match self.bypass {
+            Bypass::Never => return Some("the lab file says `bypass = \"never\"`".into()),
+            Bypass::Always => {}
+            Bypass::Auto => {
+                if let Some(filter) = self.filters.first() {
+                    let more = match self.filters.len() {
+                        1 => String::new(),
+                        all => format!(" and {} more", all - 1),
+                    };
+                    return Some(format!(
+                        "the host has {filter}{more}; `bypass = \"always\"` passes that over"
+                    ));
+                }
+            }
+        }
+        self.is_captured_between().then(|| "somebody captures between the lab's interfaces".into())
+    }
+
     /// The exits.
     #[must_use]
     pub fn exits(&self) -> BTreeMap<u32, Exit> {
-        if self.is_captured_between() {
+        if self.why_not().is_some() {
             return BTreeMap::new();
         }
         let there = self.interfaces.iter().filter(|(link, _)| link.up && link.header_len == Some(ETHERNET));
@@ -46,6 +74,9 @@ impl Sight {
         let may_be_passed_over = link.qdisc == "noqueue" && !self.captures.contains(&link.index);
         if may_be_passed_over && peer.is_some_and(|peer| !peer.has_xdp) {
             flags |= exit::PEER;
+        }
+        if self.frames.contains(&link.index) {
+            flags |= exit::FRAMES;
         }
         // A port that is a bridge's gets what the bridge floods, so it must be known for whom it is.
         let neighbour = match (is_uplink || link.master.is_none(), peer) {
@@ -82,7 +113,7 @@ mod tests {
     fn sight() -> Sight {
         let peer = Some(Peer { mac: [2, 0, 0, 0, 0, 9], has_xdp: false });
         let interfaces = vec![(link(5, "eth0", None), peer), (link(6, "port", Some(4)), peer)];
-        Sight { interfaces, uplink: "eth0".into(), captures: Vec::new() }
+        Sight { interfaces, uplink: "eth0".into(), ..Sight::default() }
     }
 
     #[test]
@@ -112,6 +143,16 @@ mod tests {
             let sight = Sight { captures: vec![index], ..sight() };
             assert!(sight.exits().is_empty());
         }
+    }
+
+    #[test]
+    fn a_firewall_of_the_hosts_is_passed_over_only_if_the_lab_says_so() {
+        let filters = vec!["nft table inet guard, chain forward".to_owned(), "another".to_owned()];
+        let with = |bypass| Sight { bypass, filters: filters.clone(), ..sight() };
+        assert!(with(Bypass::Auto).exits().is_empty() && !with(Bypass::Always).exits().is_empty());
+        assert!(Sight { bypass: Bypass::Never, ..sight() }.exits().is_empty());
+        let why = with(Bypass::Auto).why_not().expect("there is a reason");
+        assert!(why.contains("nft table inet guard, chain forward and 1 more"), "{why}");
     }
 
     #[test]

@@ -92,8 +92,8 @@ macro_rules! on_frames_that_cross {
 
 // What is attached at XDP: the shortcut and nothing else. Whatever does not take it goes on to the skb's hooks.
 on_frames_that_cross! {
-    nl_xdp_port_cross, XdpPortIn;
-    nl_xdp_up_cross, XdpUplinkIn;
+    nl_xdp_port_x, XdpPortIn;
+    nl_xdp_up_x, XdpUplinkIn;
 }
 
 /// The helpers that rewrite packets are open to programs under a GPL-compatible licence.

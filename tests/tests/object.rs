@@ -15,6 +15,7 @@ use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
+use netlab_common::abi::way::{Exit, WAYS, Way};
 use netlab_tests::need::need_root;
 
 const SIZES: Sizes = Sizes {
@@ -55,7 +56,7 @@ macro_rules! is {
     };
 }
 
-fn expected() -> [Expected; 20] {
+fn expected() -> [Expected; 23] {
     let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
     let index = size_of::<u32>();
     let (tuple, reference) = (size_of::<Tuple<4>>(), size_of::<FlowRef>());
@@ -80,6 +81,9 @@ fn expected() -> [Expected; 20] {
         row(names::MASQUERADES, is!(LpmTrie), PREFIX, size_of::<MasqueradeTarget<4>>(), SIZES.masquerades),
         row(names::ZONES, is!(LpmTrie), PREFIX, size_of::<u32>(), SIZES.zones),
         row(names::INTERFACES, is!(HashMap), index, size_of::<[u8; 4]>(), SIZES.interfaces),
+        row(names::EPOCH, is!(Array), index, size_of::<u32>(), 1),
+        row(names::EXITS, is!(HashMap), index, size_of::<Exit>(), SIZES.interfaces),
+        row(names::WAYS, is!(Array), index, size_of::<Way>(), WAYS),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
         row(names::EVENTS, is!(Array), index, size_of::<u64>(), EVENTS),
@@ -118,16 +122,16 @@ fn the_object_has_the_named_programs_and_no_others() {
     let found: BTreeMap<_, _> =
         object.programs().map(|(name, program)| (name, program.prog_type())).collect();
     let tc = names::TC_PROGRAMS.map(|name| (name, ProgramType::SchedClassifier));
-    let xdp = names::XDP_PROGRAMS.map(|name| (name, ProgramType::Xdp));
+    let xdp = names::XDP_PROGRAMS.into_iter().chain(names::CROSS_PROGRAMS);
+    let xdp = xdp.map(|name| (name, ProgramType::Xdp));
     let sweep = (names::SWEEP_PROGRAM, ProgramType::SchedClassifier);
     assert_eq!(found, tc.into_iter().chain(xdp).chain([sweep]).collect());
 }
 
 #[test]
 fn the_kernel_keeps_every_name_whole() {
-    for name in
-        [&names::MAPS[..], &names::TC_PROGRAMS, &names::XDP_PROGRAMS, &[names::SWEEP_PROGRAM]].concat()
-    {
+    let programs = [&names::TC_PROGRAMS[..], &names::XDP_PROGRAMS, &names::CROSS_PROGRAMS];
+    for name in [&names::MAPS[..], &programs.concat(), &[names::SWEEP_PROGRAM]].concat() {
         assert!(name.len() <= 15, "{name} is cut off in the kernel's own lists");
     }
 }

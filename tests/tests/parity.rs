@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use netlab_common::abi::verdict::Verdict;
 use netlab_tests::cases::{
-    self, across, errors, errors_in_vain, errors_within, forward, fragments, guard, hairpin, host, lifetime, limits,
-    mapping, masquerade, protocols, random, targets, tcp, wire,
+    self, across, errors, errors_in_vain, errors_within, forward, fragments, guard, hairpin, host, lifetime,
+    limits, mapping, masquerade, protocols, random, targets, tcp, wire,
 };
 use netlab_tests::need::need_root;
 use netlab_tests::progrun::{Case, Stage, play_on_host};

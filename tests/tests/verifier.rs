@@ -63,8 +63,12 @@ fn no_program_outgrows_its_budget_by_more_than_a_tenth() {
 
 #[test]
 fn the_budget_names_every_program_and_no_other() {
-    let mut named: Vec<_> =
-        names::TC_PROGRAMS.into_iter().chain(names::XDP_PROGRAMS).chain([names::SWEEP_PROGRAM]).collect();
+    let mut named: Vec<_> = names::TC_PROGRAMS
+        .into_iter()
+        .chain(names::XDP_PROGRAMS)
+        .chain(names::CROSS_PROGRAMS)
+        .chain([names::SWEEP_PROGRAM])
+        .collect();
     named.sort_unstable();
     assert_eq!(budget().keys().collect::<Vec<_>>(), named);
 }

@@ -5,6 +5,7 @@ mod check;
 mod conntrack;
 mod down;
 mod exec;
+mod exits;
 mod forward;
 mod lint;
 mod matching;

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use ipnet::IpNet;
 use netlab_common::net::eth;
 
+use super::ways;
 use crate::datapath::maps::Maps;
 use crate::datapath::rules::RuleMaps;
 use crate::datapath::sweep::Sweeper;
@@ -49,6 +50,7 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     let interfaces = nat::interfaces(lab, &uplink.name);
     note_clsact(dir, host, &uplink.name)?;
     host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, header_len, &rules))??;
+    ways::apply(lab, dir, host, &uplink.name, true)?;
     note_programs(dir)
 }
 
@@ -131,6 +133,11 @@ pub async fn follow(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<Changes> {
         note_clsact_if_there(dir, &host, uplink, &there)?;
         host.enter(|| datapath::attach::attach(&lab.name, &there))??;
     }
+    for interface in ways::apply(lab, dir, &host, uplink, false)? {
+        if !attached.contains(&interface) {
+            attached.push(interface);
+        }
+    }
     let pools: Vec<_> = lab.masquerades.iter().filter_map(|masquerade| masquerade.to).collect();
     let is_ours = |address: Ipv4Addr| {
         address.is_loopback()
@@ -178,5 +185,6 @@ pub async fn upgrade(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<()> {
     note_clsact_if_there(dir, &host, uplink, &there)?;
     let header_len = header_len(&links, uplink)?;
     host.enter(|| datapath::upgrade(&lab.name, &there, header_len))??;
+    ways::apply(lab, dir, &host, uplink, false)?;
     note_programs(dir)
 }

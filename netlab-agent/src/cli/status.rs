@@ -3,7 +3,8 @@
 use netlab_common::abi::event::Event;
 
 use super::running::{Running, find};
-use super::{Format, nat as nat_programs, print, runtime};
+use super::{Format, exits, nat as nat_programs, print, runtime, ways};
+use crate::datapath::xdp::{Choice, Way, Wish};
 use crate::datapath::{self, maps::Maps};
 use crate::error::{Failure, Result};
 use crate::netlink::Netlink;
@@ -21,7 +22,9 @@ pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
         return Ok(0);
     }
     let running = find(lab)?;
-    let drift = drift(&running)?;
+    let ways = ways_of(&running)?;
+    let mut drift = drift(&running)?;
+    drift.extend(lost(&ways));
     let datapath = match running.lab.host.uplink {
         None => None,
         Some(_) => match Maps::open(&running.lab.name) {
@@ -43,8 +46,9 @@ pub fn status(lab: Option<&str>, format: Format) -> Result<u8> {
         },
     };
     let drifted = !drift.is_empty();
-    let aside = aside(&running)?;
-    let health = Health { agent: agent::find(&running.dir), datapath, drift, aside };
+    let mut aside = aside(&running)?;
+    aside.extend(warnings(&ways));
+    let health = Health { agent: agent::find(&running.dir), datapath, ways, drift, aside };
     print(&match format {
         Format::Table => status::table(&running.lab, &health),
         Format::Json => status::json(&running.lab, &health),
@@ -57,10 +61,11 @@ fn aside(running: &Running) -> Result<Vec<String>> {
     let Running { lab, dir } = running;
     let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) else { return Ok(Vec::new()) };
     let host = topology::open(dir, lab.host.namespace.as_deref())?;
-    let (links, ways) = runtime()?.block_on(async {
+    let (links, ways, by_stack) = runtime()?.block_on(async {
         let netlink = host.enter(Netlink::open)??;
         let links = netlink.links().await?;
-        Ok::<_, Failure>((links, netlink.ways_out().await?))
+        let by_stack = exits::why_not(lab, dir, &host, &uplink.name).await?;
+        Ok::<_, Failure>((links, netlink.ways_out().await?, by_stack))
     })?;
     let mut aside: Vec<String> = links
         .iter()
@@ -72,6 +77,7 @@ fn aside(running: &Running) -> Result<Vec<String>> {
             )
         })
         .collect();
+    aside.extend(by_stack.map(|why| format!("every packet goes by the host's stack, because {why}")));
     let read = |key: &str| host.enter(|| sysctl::read(key)).ok().and_then(std::result::Result::ok);
     if read("net.ipv4.ip_forward").as_deref() == Some("0") {
         aside.push(
@@ -91,6 +97,36 @@ fn aside(running: &Running) -> Result<Vec<String>> {
         );
     }
     Ok(aside)
+}
+
+/// How packets come into the datapath at each interface; a lab without a datapath has none.
+fn ways_of(running: &Running) -> Result<Vec<Choice>> {
+    let Running { lab, dir } = running;
+    let Some(uplink) = Journal::read(dir)?.and_then(|journal| journal.uplink) else { return Ok(Vec::new()) };
+    let host = topology::open(dir, lab.host.namespace.as_deref())?;
+    ways::look(lab, dir, &host, &uplink.name)
+}
+
+/// XDP programs that are not where they were. What `auto` has only just found is not lost: the agent attaches it.
+fn lost(ways: &[Choice]) -> impl Iterator<Item = String> {
+    let lost = ways.iter().filter(|choice| {
+        choice.way == Way::Xdp && !choice.attached && (choice.wish == Wish::Xdp || choice.pinned)
+    });
+    lost.map(|choice| format!("the program for XDP is not attached to {} any more", choice.interface.name))
+}
+
+/// What is to be said against the ways, once for all interfaces that it is said of.
+fn warnings(ways: &[Choice]) -> Vec<String> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for choice in ways {
+        let Some(warning) = choice.warning else { continue };
+        let name = choice.interface.name.as_str();
+        match said.iter_mut().find(|(known, _)| *known == warning) {
+            Some((_, names)) => names.push(name),
+            None => said.push((warning, vec![name])),
+        }
+    }
+    said.into_iter().map(|(warning, names)| format!("{}: {warning}", names.join(", "))).collect()
 }
 
 /// Exit code of a lab that is not what it was when it came up.

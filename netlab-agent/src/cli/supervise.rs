@@ -14,9 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::down::undo;
+use super::exits::Ways;
 use super::messages::Messages;
 use super::raise::{self, Up};
-use super::ways::Ways;
 use super::{nat, note, print, running, runtime};
 use crate::datapath::maps::Maps;
 use crate::datapath::sweep::Sweeper;
@@ -161,6 +161,9 @@ async fn register(up: &Up, interrupts: &mut Interrupts) -> Result<Option<Nat>> {
 /// How often the flow table is swept, and all else looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often somebody who has begun to capture is looked for.
+const GLANCE: Duration = Duration::from_millis(200);
+
 /// How long a change of the host's addresses may be followed by others that belong to it.
 const SETTLING: Duration = Duration::from_millis(20);
 
@@ -261,6 +264,8 @@ async fn watch(
     let lab = dir.name();
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut glances = interval(GLANCE);
+    glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = interrupts.next() => return,
@@ -271,6 +276,13 @@ async fn watch(
                         Heard::Addresses => nat.unsettled = true,
                         Heard::Ways => nat.follow_ways(true).await,
                     }
+                }
+            }
+            _ = glances.tick() => {
+                if let Some(nat) = &mut nat
+                    && let Err(failure) = nat.ways.look_for_captures(&nat.lab).await
+                {
+                    note(&format!("lab {lab}: captures cannot be looked for: {failure}"));
                 }
             }
             _ = ticks.tick() => {

@@ -91,6 +91,11 @@ pub fn link(lab: &str, interface: &str, hook: Hook) -> PathBuf {
     folder(lab).join(format!("{}@{}", hook.name(), interface.replace('.', ":")))
 }
 
+/// The pin of an XDP program's link.
+pub fn xdp_link(lab: &str, interface: &str) -> PathBuf {
+    folder(lab).join(format!("xdp@{}", interface.replace('.', ":")))
+}
+
 /// `fs::remove_dir_all` opens folders in a way the BPF file system does not know, so this walks by hand.
 fn remove_tree(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

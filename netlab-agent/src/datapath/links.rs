@@ -1,7 +1,7 @@
 //! tcx links: made, pinned, and given another program. What is attached by a link stays so until its pin goes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aya::programs::SchedClassifier;
 use aya::programs::links::{FdLink, LinkError, PinnedLink};
@@ -56,7 +56,7 @@ pub fn replace(program: &mut SchedClassifier, lab: &str, interface: &Interface, 
 }
 
 /// The number of a pinned link's program.
-fn program_of(path: &PathBuf) -> Option<u32> {
+pub fn program_of(path: &Path) -> Option<u32> {
     Some(FdLink::from(PinnedLink::from_pin(path).ok()?).info().ok()?.program_id())
 }
 

@@ -15,6 +15,7 @@ pub mod object;
 pub mod programs;
 pub mod rules;
 pub mod sweep;
+pub mod xdp;
 
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{Filtering, MasqueradeTarget};
@@ -69,6 +70,30 @@ pub enum Error {
         interface: String,
         /// What the kernel says.
         source: std::io::Error,
+    },
+    /// The host's interfaces cannot be looked at.
+    #[error("what the host's interfaces can do for XDP cannot be told")]
+    Look {
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// A node's end of a link cannot be told what XDP at the host's end needs.
+    #[error("the offloads of {interface}, the other end of {port}, cannot be switched for XDP")]
+    Offloads {
+        /// The node's interface.
+        interface: String,
+        /// The host's.
+        port: String,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
+    /// XDP was asked for on an interface that has none.
+    #[error("interface {interface} takes no XDP program: {cause}")]
+    NoXdp {
+        /// Interface name.
+        interface: String,
+        /// What the kernel says.
+        cause: String,
     },
     /// An interface takes no clsact qdisc.
     #[error("interface {interface} takes no clsact qdisc, on which netlab's filters hang")]
@@ -137,6 +162,9 @@ impl Explain for Error {
             | Error::Attach { .. }
             | Error::Link { .. }
             | Error::Filter { .. }
+            | Error::Look { .. }
+            | Error::Offloads { .. }
+            | Error::NoXdp { .. }
             | Error::BpfFs { .. } => Kind::Privilege,
             Error::OtherAbi { .. } | Error::Clsact { .. } => Kind::Conflict,
             Error::RulesFull { .. } => Kind::Failed,
@@ -158,6 +186,10 @@ impl Explain for Error {
                  may lack the module sch_ingress"
             )],
             Error::Filter { .. } => vec!["they are listed by `tc filter show dev INTERFACE ingress`".into()],
+            Error::Offloads { .. } | Error::NoXdp { .. } => {
+                vec!["write `datapath = \"tc\"` for the link, or under `[host]`".into()]
+            }
+            Error::Look { .. } => vec!["`ip -details link` shows the same".into()],
             Error::Unpinned { lab } => {
                 vec![format!("take it down and up again: `netlab down -l {lab}`")]
             }

@@ -30,6 +30,8 @@ pub struct HostTable {
     pub namespace: Option<Text>,
     pub uplink: Option<Text>,
     pub forwarding: Option<Spanned<bool>>,
+    pub datapath: Option<Text>,
+    pub bypass: Option<Text>,
     pub routes: Vec<RouteTable>,
     pub sysctls: Vec<(Text, Text)>,
     /// Reading it found nothing wrong, so what is not in it was really left out.
@@ -71,6 +73,7 @@ pub struct LinkTable {
     pub near: EndTable,
     /// Empty when the file has no `peer`.
     pub peer: EndTable,
+    pub datapath: Option<Text>,
     pub span: Span,
 }
 
@@ -193,6 +196,8 @@ fn host(top: &Table<'_>, problems: &Problems) -> HostTable {
         host.namespace = table.text("namespace");
         host.uplink = table.text("uplink");
         host.forwarding = table.flag("forwarding");
+        host.datapath = table.text("datapath");
+        host.bypass = table.text("bypass");
         host.routes = routes(&table);
         host.sysctls = table.settings("sysctl");
     }
@@ -247,7 +252,13 @@ fn link(table: &Table<'_>) -> LinkTable {
         Some(Err(peer)) => end(&peer),
         None => EndTable::default(),
     };
-    LinkTable { to: table.required_text("to"), near: end(table), peer, span: table.span.clone() }
+    LinkTable {
+        to: table.required_text("to"),
+        near: end(table),
+        peer,
+        datapath: table.text("datapath"),
+        span: table.span.clone(),
+    }
 }
 
 fn end(table: &Table<'_>) -> EndTable {

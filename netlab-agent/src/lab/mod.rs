@@ -13,10 +13,12 @@ mod suggest;
 mod tests;
 mod text;
 mod value;
+mod way;
 
 pub use diagnostic::Look;
 pub use load::{Loaded, load, load_for, parse};
 pub use publish::publish;
+pub use way::{Bypass, Datapath};
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -55,6 +57,10 @@ pub struct Host {
     pub uplink: Option<Uplink>,
     /// Value for `net.ipv4.ip_forward`; `None` leaves it as it is.
     pub forwarding: Option<bool>,
+    /// Where what the uplink brings is translated, unless that is a link that says otherwise.
+    pub datapath: Datapath,
+    /// Whether packets of established flows pass by its stack.
+    pub bypass: Bypass,
     /// Routes to add in the host's namespace.
     pub routes: Vec<Route>,
     /// `net.*` sysctls to set in the host's namespace, put back by `down`: dotted name, value.
@@ -131,6 +137,8 @@ pub struct Cable {
     pub far: End,
     /// Index into `Lab::bridges` of the bridge that `far` is a port of.
     pub bridge: Option<usize>,
+    /// Where what its end in the host brings is translated.
+    pub datapath: Datapath,
 }
 
 /// One end of a veth pair.

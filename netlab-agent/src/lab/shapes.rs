@@ -26,6 +26,8 @@ pub const HOST: Shape = Shape {
         ("namespace", "namespace = \"planet-host\""),
         ("uplink", "uplink = \"eth0\""),
         ("forwarding", "forwarding = true"),
+        ("datapath", "datapath = \"xdp\""),
+        ("bypass", "bypass = \"never\""),
         ("routes", "routes = [{ to = \"default\", via = \"192.168.0.1\" }]"),
         ("sysctl", "sysctl = { \"net.ipv4.ip_default_ttl\" = 64 }"),
     ],
@@ -66,6 +68,7 @@ pub const LINK: Shape = Shape {
         ("mac", "mac = \"02:00:00:00:00:01\""),
         ("state", "state = \"up\""),
         ("peer", "peer = { name = \"earth-br-veth\" }"),
+        ("datapath", "datapath = \"xdp\""),
     ],
 };
 

@@ -2,10 +2,15 @@
 //! interfaces, addresses and routes, but no lab; and it never reads back what a caller does not need.
 
 mod address;
+pub mod captures;
+pub mod device;
 mod filter;
+pub mod firewall;
 mod link;
 mod listen;
 mod monitor;
+pub mod qdisc;
+mod raw;
 mod route;
 
 use std::io;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{json as document, size, table as render};
+use crate::datapath::xdp::Choice;
 use crate::lab::{Cable, End, Lab, Place};
 
 /// What a lab's agent and datapath are doing.
@@ -11,6 +12,8 @@ pub struct Health {
     pub agent: Option<i32>,
     /// The datapath, if the lab has one.
     pub datapath: Option<DatapathHealth>,
+    /// Where packets are taken over, and why there, by interface.
+    pub ways: Vec<Choice>,
     /// What is not there any more, a sentence each.
     pub drift: Vec<String>,
     /// What netlab leaves alone or cannot do as the host is set up, a sentence each.
@@ -79,6 +82,9 @@ pub fn table(lab: &Lab, health: &Health) -> String {
     let namespace = lab.namespace(Place::Host).unwrap_or("the stack netlab was started in");
     let mut text = format!("lab {}; the host is {namespace}\n", lab.name);
     text.push_str(&render(&["NODE", "INTERFACE", "ADDRESS", "CABLED TO"], rows, &[]));
+    if !health.ways.is_empty() {
+        text.push_str(&ways(&health.ways));
+    }
     match health.agent {
         Some(pid) => text.push_str(&format!("agent: pid {pid}\n")),
         None => text.push_str(
@@ -101,6 +107,14 @@ pub fn table(lab: &Lab, health: &Health) -> String {
         text.push_str(&format!("take the lab down and up again: `netlab down -l {}`\n", lab.name));
     }
     text
+}
+
+/// Where packets are taken over, and why there.
+fn ways(ways: &[Choice]) -> String {
+    let rows = ways
+        .iter()
+        .map(|choice| vec![choice.interface.name.clone(), choice.way.name().into(), choice.why.clone()]);
+    render(&["INTERFACE", "DATAPATH", "WHY"], rows, &[])
 }
 
 /// The flow table's use, its memory, and what happened in it.
@@ -151,6 +165,16 @@ pub fn json(lab: &Lab, health: &Health) -> String {
             "current": datapath.current,
         })
     });
+    let interface = |choice: &Choice| {
+        json!({
+            "interface": choice.interface.name,
+            "datapath": choice.way.name(),
+            "why": choice.why,
+            "takes_frames": choice.takes_frames,
+            "warning": choice.warning,
+        })
+    };
+    let interfaces: Vec<Value> = health.ways.iter().map(interface).collect();
     let fields = json!({
         "host": lab.host.namespace,
         "nodes": nodes,
@@ -158,6 +182,7 @@ pub fn json(lab: &Lab, health: &Health) -> String {
         "cables": cables,
         "agent": health.agent,
         "datapath": datapath,
+        "interfaces": interfaces,
         "aside": health.aside,
         "drift": health.drift,
     });

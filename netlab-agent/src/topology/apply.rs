@@ -116,6 +116,15 @@ pub fn open(dir: &LabDir, namespace: Option<&str>) -> Result<Namespace, Failure>
     open_own(&read(dir)?, namespace)
 }
 
+/// As [`open`] for several at once; one that is gone, or that was not named, is `None`.
+pub fn open_all<'a>(
+    dir: &LabDir,
+    namespaces: impl Iterator<Item = Option<&'a str>>,
+) -> Result<Vec<Option<Namespace>>, Failure> {
+    let journal = read(dir)?;
+    Ok(namespaces.map(|name| name.and_then(|name| open_own(&journal, Some(name)).ok())).collect())
+}
+
 fn read(dir: &LabDir) -> Result<Journal, Failure> {
     Journal::read(dir)?.ok_or_else(|| {
         let message = format!("the lab \"{}\" is not up", dir.name());

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 
 use crate::lab::{Cable, End, Lab, Mac, Place, Route, Uplink};
 
-pub use apply::{Built, Port, apply, open, reopen};
+pub use apply::{Built, Port, apply, open, open_all, reopen};
 pub use error::BuildError;
 pub use folder::{LabDir, LabLock};
 pub use preflight::preflight;

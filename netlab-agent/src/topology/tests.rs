@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::lab::{Bridge, Flows, Host, Node, Uplink, Wait};
+use crate::lab::{Bridge, Datapath, Flows, Host, Node, Uplink, Wait};
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -32,6 +32,7 @@ fn planets() -> Lab {
         near: end(Place::Node(index), &format!("{name}-veth"), &[address]),
         far: end(Place::Host, &format!("{name}-br-veth"), &[]),
         bridge: Some(0),
+        datapath: Datapath::Auto,
     };
     Lab {
         name: "planets".to_owned(),
@@ -41,6 +42,7 @@ fn planets() -> Lab {
             forwarding: Some(true),
             routes: vec![default_route("192.168.0.1".parse().unwrap())],
             sysctls: vec![("net.ipv4.conf.planet-br.rp_filter".to_owned(), "1".to_owned())],
+            ..Host::default()
         },
         bridges: vec![Bridge {
             name: "planet-br".to_owned(),
@@ -72,6 +74,7 @@ fn planets() -> Lab {
                 near: end(Place::Node(2), "eth0", &["192.168.0.1/24"]),
                 far: end(Place::Host, "eth0", &["192.168.0.108/24"]),
                 bridge: None,
+                datapath: Datapath::Auto,
             },
         ],
         flows: Flows::default(),

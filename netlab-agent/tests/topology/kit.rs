@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::{env, fs};
 
 use ipnet::IpNet;
-use netlab_agent::lab::{Bridge, Cable, End, Flows, Host, Lab, Node, Place};
+use netlab_agent::lab::{Bridge, Cable, Datapath, End, Flows, Host, Lab, Node, Place};
 use netlab_agent::netlink::Netlink;
 use netlab_agent::netns;
 use netlab_agent::topology::{self, Built, LabDir, inside, sysctl};
@@ -73,6 +73,7 @@ pub fn lab(name: &str, host: Option<&str>, count: usize) -> Lab {
         near: end(Place::Node(index), "eth0", Some(&address(index))),
         far: end(Place::Host, &format!("{name}-{index}"), None),
         bridge: Some(0),
+        datapath: Datapath::Auto,
     };
     let bridge =
         Bridge { name: format!("{name}-br"), addresses: vec![net("10.10.0.1/16")], mtu: None, mac: None };

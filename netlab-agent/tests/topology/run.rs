@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use netlab_agent::error::Kind;
-use netlab_agent::lab::{Cable, End, Place, Route, Wait};
+use netlab_agent::lab::{Cable, Datapath, End, Place, Route, Wait};
 use netlab_agent::netlink::Netlink;
 use netlab_agent::topology::{self, LabDir, inside, process, sysctl};
 
@@ -129,6 +129,7 @@ fn every_kind_of_address_route_and_link_state_arrives() {
             near: End { mtu: Some(1400), ..end(Place::Node(0), "direct", Some("10.30.0.1/30")) },
             far: End { up: false, ..end(Place::Node(1), "direct", None) },
             bridge: None,
+            datapath: Datapath::Auto,
         });
         lab.bridges[0].mtu = Some(9000);
         let built = up(&lab).await;

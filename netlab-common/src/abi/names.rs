@@ -85,7 +85,7 @@ pub const TC_PROGRAMS: [&str; 5] =
 pub const XDP_PROGRAMS: [&str; 4] = ["nl_xdp_port_in", "nl_xdp_port_out", "nl_xdp_up_in", "nl_xdp_up_out"];
 
 /// The XDP programs that are attached where frames cross the host before they are skbs: to lab ports and to the uplink.
-pub const CROSS_PROGRAMS: [&str; 2] = ["nl_xdp_port_cross", "nl_xdp_up_cross"];
+pub const CROSS_PROGRAMS: [&str; 2] = ["nl_xdp_port_x", "nl_xdp_up_x"];
 
 /// The program that takes away flows whose time is up. It is attached nowhere: the agent runs it.
 pub const SWEEP_PROGRAM: &str = "nl_sweep";

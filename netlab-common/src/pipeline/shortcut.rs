@@ -50,6 +50,7 @@ impl Across {
 const LIVELY: u32 = 14;
 
 /// What is read of a packet.
+#[derive(Clone, Copy)]
 struct Seen {
     is_ordinary: bool,
     tuple: Tuple<4>,
@@ -173,25 +174,25 @@ fn read<P: Packet>(packet: &P) -> Seen {
         ..Seen::NOT
     };
     match header[ipv4::PROTOCOL] {
-        protocol::TCP => read_tcp(packet, seen),
-        protocol::UDP => read_udp(packet, seen),
+        protocol::TCP => read_tcp(packet, &seen),
+        protocol::UDP => read_udp(packet, &seen),
         _ => Seen::NOT,
     }
 }
 
 #[inline(always)]
-fn read_udp<P: Packet>(packet: &P, seen: Seen) -> Seen {
+fn read_udp<P: Packet>(packet: &P, seen: &Seen) -> Seen {
     let Some(head) = packet.load::<4>(TRANSPORT) else { return Seen::NOT };
     let repeated = (ipv4::MIN_LEN + udp::LEN) as u32;
     if seen.len < repeated {
         return Seen::NOT;
     }
     let tuple = Tuple { sport: [head[0], head[1]], dport: [head[2], head[3]], ..seen.tuple };
-    Seen { tuple, repeated, ..seen }
+    Seen { tuple, repeated, ..*seen }
 }
 
 #[inline(always)]
-fn read_tcp<P: Packet>(packet: &P, seen: Seen) -> Seen {
+fn read_tcp<P: Packet>(packet: &P, seen: &Seen) -> Seen {
     let Some(head) = packet.load::<{ tcp::MIN_LEN }>(TRANSPORT) else { return Seen::NOT };
     let long = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let flags = head[tcp::FLAGS];
@@ -206,7 +207,7 @@ fn read_tcp<P: Packet>(packet: &P, seen: Seen) -> Seen {
     let tuple = Tuple { sport: [head[0], head[1]], dport: [head[2], head[3]], ..seen.tuple };
     let segment =
         Segment { sequence: long(tcp::SEQUENCE), ack: long(tcp::ACKNOWLEDGEMENT), len: seen.len - repeated };
-    Seen { tuple, repeated, segment, flags, ..seen }
+    Seen { tuple, repeated, segment, flags, ..*seen }
 }
 
 /// Whether packets of a flow's direction that come in at this hook are translated there or on their way on.

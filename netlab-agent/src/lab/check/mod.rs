@@ -17,7 +17,7 @@ mod wiring;
 
 use super::diagnostic::{Diagnostic, Problems};
 use super::file::{File, ForwardTable};
-use super::{Forward, Host, Lab, Node, Place, suggest, value};
+use super::{Bypass, Datapath, Forward, Host, Lab, Node, Place, suggest, value};
 use forward::{Forwarding, Placed};
 use inventory::Inventory;
 use names::Names;
@@ -35,7 +35,9 @@ const LAB_NAME_MAX: usize = 32;
 pub fn check(file: &File, problems: &Problems) -> Lab {
     version(file, problems);
     let names = Names::new(file, problems);
-    let Wiring { bridges, cables, loopbacks, inventory } = wiring::wire(file, names, problems);
+    let datapath = settings::word(file.host.datapath.as_ref(), "datapath", &Datapath::WORDS, problems);
+    let datapath = datapath.unwrap_or_default();
+    let Wiring { bridges, cables, loopbacks, inventory } = wiring::wire(file, names, datapath, problems);
     addresses::check(&inventory, names, problems);
     let nat = Nat { file, inventory: &inventory, names, problems };
     let owned = file.host.namespace.is_some();
@@ -46,6 +48,9 @@ pub fn check(file: &File, problems: &Problems) -> Lab {
         namespace: host_namespace(file, problems),
         uplink: nat.uplink(&host_routes),
         forwarding: file.host.forwarding.as_ref().map(|flag| flag.value),
+        datapath,
+        bypass: settings::word(file.host.bypass.as_ref(), "bypass", &Bypass::WORDS, problems)
+            .unwrap_or_default(),
         routes: host_routes,
         sysctls: settings::sysctls(&file.host.sysctls, file.host.forwarding.as_ref(), problems),
     };

@@ -81,6 +81,22 @@ fn wrong_value(value: &Text) -> Option<Diagnostic> {
     })
 }
 
+/// One of the words that a key takes; `None` if the file has none.
+pub fn word<T: Copy>(text: Option<&Text>, key: &str, words: &[(&str, T)], problems: &Problems) -> Option<T> {
+    let text = text?;
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+        return Some(*value);
+    }
+    let all = || words.iter().map(|(word, _)| *word);
+    let problem =
+        Diagnostic::new(format!("`{key}` cannot be `{}`", text.value), text.span.clone(), "no such word");
+    problems.push(match suggest::nearest(&text.value, all()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("these are known: {}", suggest::row(all()))),
+    });
+    None
+}
+
 /// The commands of a node.
 pub fn commands(node: &NodeTable, problems: &Problems) -> Vec<String> {
     for command in &node.run.items {

@@ -7,12 +7,12 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::inventory::{About, Face, Inventory, Role};
 use super::names::{Names, Target, Wanted};
-use super::{derived, suggest};
+use super::{derived, settings, suggest};
 use crate::lab::diagnostic::{Diagnostic, Problems, Span};
 use crate::lab::file::{EndTable, File, LinkTable};
 use crate::lab::read::Texts;
 use crate::lab::text::{Spanned, Text};
-use crate::lab::{Bridge, Cable, End, Mac, Place, value};
+use crate::lab::{Bridge, Cable, Datapath, End, Mac, Place, value};
 
 /// What the file's bridges and links come to.
 pub struct Wiring {
@@ -23,11 +23,12 @@ pub struct Wiring {
     pub inventory: Inventory,
 }
 
-/// Reads all bridges, links and loopback addresses.
-pub fn wire(file: &File, names: Names<'_>, problems: &Problems) -> Wiring {
+/// Reads all bridges, links and loopback addresses. `datapath` is for the links that say nothing about it.
+pub fn wire(file: &File, names: Names<'_>, datapath: Datapath, problems: &Problems) -> Wiring {
     let mut wirer = Wirer {
         file,
         names,
+        datapath,
         problems,
         macs: HashMap::new(),
         nameless: Vec::new(),
@@ -58,6 +59,7 @@ pub fn wire(file: &File, names: Names<'_>, problems: &Problems) -> Wiring {
 struct Wirer<'f> {
     file: &'f File,
     names: Names<'f>,
+    datapath: Datapath,
     problems: &'f Problems,
     macs: HashMap<Mac, Span>,
     /// Far ends whose name is made up once all given names are known: cable, face, first choice.
@@ -159,7 +161,8 @@ impl Wirer<'_> {
             let face = self.wiring.inventory.faces.len() - 1;
             self.nameless.push((self.wiring.cables.len(), face, wish));
         }
-        self.wiring.cables.push(Cable { near, far, bridge });
+        let datapath = self.datapath(link, place);
+        self.wiring.cables.push(Cable { near, far, bridge, datapath });
     }
 
     fn end(
@@ -309,6 +312,22 @@ impl Wirer<'_> {
                 true
             }
         }
+    }
+
+    /// What a link says of its end in the host, which one between nodes has not.
+    fn datapath(&self, link: &LinkTable, far: Place) -> Datapath {
+        let word = settings::word(link.datapath.as_ref(), "datapath", &Datapath::WORDS, self.problems);
+        if let (Place::Node(_), Some(written)) = (far, &link.datapath) {
+            self.problems.push(
+                Diagnostic::new(
+                    "a link between two nodes has no datapath",
+                    written.span.clone(),
+                    "its packets do not pass the host",
+                )
+                .help("drop `datapath`: it is for links to a bridge or to `host`"),
+            );
+        }
+        word.unwrap_or(self.datapath)
     }
 
     fn linked_to_itself(&self, link: &LinkTable) {

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::{PLANETS, lab, planets_and, planets_with};
-use crate::lab::{Expect, Filtering, Flows, Mapping, Place, Probe, Protocol, Timeouts, Uplink, Wait};
+use crate::lab::{
+    Bypass, Datapath, Expect, Filtering, Flows, Mapping, Place, Probe, Protocol, Timeouts, Uplink, Wait,
+};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("the test writes an address")
@@ -231,6 +233,18 @@ fn checks_resolve_names_and_word_themselves() {
         Probe::Http { url: "http://10.10.0.10:8000/a?b".to_owned(), status: 200 }
     );
     assert_eq!(lab.checks[2].probe, Probe::Tcp("10.10.0.20:80".parse().expect("an address")));
+}
+
+#[test]
+fn a_links_datapath_overrides_the_hosts() {
+    let plain = lab(PLANETS);
+    assert_eq!((plain.host.datapath, plain.host.bypass), (Datapath::Auto, Bypass::Auto));
+    assert!(plain.cables.iter().all(|cable| cable.datapath == Datapath::Auto));
+    let text = planets_with("uplink = \"eth0\"", "uplink = \"eth0\"\ndatapath = \"xdp\"\nbypass = \"never\"");
+    let lab = lab(&text.replace("10.10.0.20/16\" }", "10.10.0.20/16\", datapath = \"tc\" }"));
+    assert_eq!((lab.host.datapath, lab.host.bypass), (Datapath::Xdp, Bypass::Never));
+    let datapaths: Vec<_> = lab.cables.iter().map(|cable| cable.datapath).collect();
+    assert_eq!(datapaths, [Datapath::Xdp, Datapath::Tc, Datapath::Xdp]);
 }
 
 #[test]

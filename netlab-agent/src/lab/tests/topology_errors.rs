@@ -93,6 +93,16 @@ fn mtu_mac_and_state_have_limits() {
 }
 
 #[test]
+fn a_datapath_and_a_bypass_are_words_and_belong_to_the_hosts_ends() {
+    let text =
+        planets_with("uplink = \"eth0\"", "uplink = \"eth0\"\ndatapath = \"xpd\"\nbypass = \"sometimes\"");
+    assert_snapshot!(report(&text.replace(
+        EARTH,
+        "links = [\n  { to = \"planet-br\", datapath = \"generic\" },\n  { to = \"neptune\", datapath = \"tc\" },\n]"
+    )));
+}
+
+#[test]
 fn many_mistakes_are_shown_in_one_run() {
     assert_snapshot!(report(include_str!("many_mistakes.toml")));
 }
