@@ -37,20 +37,26 @@ pub fn run(options: &Options) -> Result<()> {
     cargo.run()
 }
 
-/// Builds the eBPF object and puts it where the agent's build script looks for it. The copy is touched only
-/// when its bytes change, because cargo rebuilds the agent whenever it is newer.
+/// Builds the eBPF objects, the product's and the bench's, and puts them where the agent's build script looks for
+/// them.
 pub fn object(root: &Path, toolchain: &Toolchain) -> Result<()> {
     let flags = ["-C", "link-arg=--btf"];
     bpf_cargo(root, toolchain, "build", &workspace::bpf_dir(root), &flags).run()?;
-    let built = workspace::bpf_dir(root).join(TARGET).join("release/netlab-ebpf");
+    place(root, "netlab-ebpf", &workspace::bpf_object(root))?;
+    place(root, "netlab-bench", &workspace::bench_object(root))
+}
+
+/// Copies a built object to its place. The copy is touched only when its bytes change, because cargo rebuilds the
+/// agent whenever it is newer.
+fn place(root: &Path, name: &str, object: &Path) -> Result<()> {
+    let built = workspace::bpf_dir(root).join(TARGET).join("release").join(name);
     let bytes =
         fs::read(&built).with_context(|| format!("{} was built and cannot be read", built.display()))?;
-    let object = workspace::bpf_object(root);
-    if !fs::read(&object).is_ok_and(|old| old == bytes) {
+    if !fs::read(object).is_ok_and(|old| old == bytes) {
         // Renamed into place, so that nobody ever reads half of it.
         let new = object.with_extension("o.new");
         fs::write(&new, &bytes).with_context(|| format!("{} cannot be written", new.display()))?;
-        fs::rename(&new, &object).with_context(|| format!("{} cannot be written", object.display()))?;
+        fs::rename(&new, object).with_context(|| format!("{} cannot be written", object.display()))?;
         eprintln!("build: {} is new ({} bytes)", object.display(), bytes.len());
     }
     Ok(())

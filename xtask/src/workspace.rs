@@ -36,6 +36,11 @@ pub fn bpf_object(root: &Path) -> PathBuf {
     bpf_dir(root).join("netlab.o")
 }
 
+/// The object with the programs of `netlab bench`; it is embedded likewise.
+pub fn bench_object(root: &Path) -> PathBuf {
+    bpf_dir(root).join("netlab-bench.o")
+}
+
 /// The lowest Rust the workspace is written for, from its manifest.
 pub fn rust_version(root: &Path) -> Result<Version> {
     let manifest = root.join("Cargo.toml");
