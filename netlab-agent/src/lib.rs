@@ -13,6 +13,7 @@ pub mod topology;
 pub mod ways;
 
 pub mod agent;
+pub mod bench;
 pub mod check;
 pub mod conntrack;
 pub mod nat;

@@ -3,6 +3,7 @@
 
 pub mod ethtool;
 pub mod iptables;
+pub mod bench;
 pub mod mapping;
 
 use std::ffi::CStr;

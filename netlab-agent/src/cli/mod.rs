@@ -1,6 +1,7 @@
 //! The command line: its grammar, and the way to each verb. One verb a file; only these files and `output`
 //! print.
 
+mod bench;
 mod check;
 mod conntrack;
 mod down;
@@ -131,6 +132,8 @@ enum Verb {
         #[command(flatten)]
         file: LabFile,
     },
+    /// Measure netlab beside iptables and nftables, in labs of its own.
+    Bench(bench::Options),
     /// Brings the lab up and watches over it: what `up` starts.
     #[command(name = "agent", hide = true)]
     Agent {
@@ -170,6 +173,7 @@ pub fn run(arguments: Arguments) -> Result<u8> {
         Verb::Masquerade { verb: List::Ls(output) } => forward::masquerades(lab, output.format),
         Verb::Conntrack { verb } => conntrack::run(lab, verb),
         Verb::Stats(output) => stats::stats(lab, output.format),
+        Verb::Bench(options) => bench::bench(&options),
         Verb::Lint { file } => lint::lint(&file.path()),
     }
 }

@@ -1,5 +1,6 @@
 //! From data to text: tables for people, JSON for programs. Nothing here reads the machine or prints.
 
+pub mod bench;
 pub mod books;
 pub mod checks;
 pub mod flows;

@@ -1,0 +1,149 @@
+//! The run: group by group, the labs of a group up together, and in each round all of its measurements in random
+//! order.
+
+use std::time::Instant;
+
+use super::bed::Bed;
+use super::cpu;
+use super::dice::Dice;
+use super::error::Result;
+use super::frames::Course;
+use super::interrupt::Interrupt;
+use super::machine::{Account, Machine};
+use super::measure::Measure;
+use super::object::Object;
+use super::owner::Owner;
+use super::packets::{self, Outcome, Tools};
+use super::plan::{self, Cell, Group, Options, Spec};
+use super::report::{self, Circumstances, Report};
+use super::samples::Samples;
+use super::variant::{Hook, Made, Variant};
+use super::{programs, resources, sockets, text};
+
+/// Whoever wants to know how far it is.
+pub trait Watch {
+    /// A group begins.
+    fn group(&self, group: &Group, labs: usize);
+    /// A measurement begins.
+    fn cell(&self, group: &Group, round: usize, done: usize, cell: &Cell);
+    /// A round does not count.
+    fn failed(&self, cell: &Cell, round: usize, what: &str);
+}
+
+/// Why a variant cannot be measured by this netlab; `None` if it can.
+pub fn unavailable(variant: Variant) -> Option<&'static str> {
+    match variant.made() {
+        _ if variant == Variant::TcNoCounters && text::WITHOUT_COUNTERS.is_none() => {
+            Some("netlab's counters cannot be turned off")
+        }
+        Made::Netlab("xdp") if !text::knows_datapath() => {
+            Some("this netlab's lab file has no `datapath`, and it attaches to TC")
+        }
+        _ => None,
+    }
+}
+
+/// Runs everything, and says what came of it.
+///
+/// # Errors
+/// When the bench itself fails, or is interrupted. All of its labs are down then.
+pub fn run(options: &Options, watch: &dyn Watch) -> Result<Report> {
+    let (begun, before) = (Instant::now(), Account::now());
+    let (samples, waited) = measure_all(options, watch)?;
+    let steal = Account::now().stolen_since(before);
+    let around =
+        Circumstances { machine: Machine::look(steal, waited), seconds: begun.elapsed().as_secs_f64() };
+    Ok(report::report(options, &samples, around, unavailable))
+}
+
+/// Runs all groups. Gives also how much of its time the generator had to wait for its CPU.
+fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
+    let groups = plan::groups(options)?;
+    let interrupt = Interrupt::watch()?;
+    let owner = Owner::new()?;
+    cpu::pin(cpu::other());
+    let mut object = Object::load()?;
+    let mut dice = Dice::new(options.seed);
+    let mut samples = Samples::default();
+    let mut number = 0;
+    let mut beds: Vec<Bed> = Vec::new();
+    for group in &groups {
+        let mut group = group.clone();
+        group.cells.retain(|cell| unavailable(cell.spec.variant).is_none());
+        group
+            .cells
+            .iter()
+            .flat_map(|cell| cell.measure.series())
+            .for_each(|series| samples.announce(&series));
+        let specs = plan::specs(&group);
+        watch.group(&group, specs.len());
+        // A lab that the group before had, too, stays up.
+        beds.retain(|bed| specs.contains(&bed.spec));
+        for spec in specs {
+            interrupt.check()?;
+            if bed_of(&beds, spec).is_some() {
+                continue;
+            }
+            number += 1;
+            beds.push(Bed::new(&owner, number, spec, &mut object)?);
+        }
+        for round in 0..group.rounds {
+            let order = plan::order(group.cells.len(), &mut dice);
+            for (done, index) in order.into_iter().enumerate() {
+                let cell = group.cells[index];
+                watch.cell(&group, round, done, &cell);
+                let mut tools = Tools { object: &mut object, interrupt: &interrupt, seconds: group.seconds };
+                let outcome = measure(&owner, number + 1, &mut tools, &cell, bed_of(&beds, cell.spec))?;
+                note(&mut samples, watch, &cell, round, outcome);
+            }
+        }
+    }
+    Ok((samples, object.waited()))
+}
+
+fn bed_of(beds: &[Bed], spec: Spec) -> Option<&Bed> {
+    beds.iter().find(|bed| bed.spec == spec)
+}
+
+fn note(samples: &mut Samples, watch: &dyn Watch, cell: &Cell, round: usize, outcome: Outcome) {
+    let series = cell.measure.series();
+    match outcome {
+        Ok(values) => {
+            for (series, value) in series.iter().zip(values) {
+                samples.add(series, cell.spec.variant, round, value);
+            }
+        }
+        Err(what) => {
+            watch.failed(cell, round, &what);
+            if let Some(series) = series.first() {
+                samples.fail(series, cell.spec.variant, round, what);
+            }
+        }
+    }
+}
+
+fn measure(
+    owner: &Owner,
+    number: usize,
+    tools: &mut Tools<'_>,
+    cell: &Cell,
+    bed: Option<&Bed>,
+) -> Result<Outcome> {
+    let Some(bed) = bed else { return Ok(Err("its lab is not up".into())) };
+    match cell.measure {
+        Measure::Packets { bytes, flows, sink } => packets::established(tools, bed, bytes, flows, sink),
+        Measure::NewOut => packets::opening(tools, bed, Course::Out),
+        Measure::NewIn { forwards } => {
+            let port = text::FIRST_FORWARD + forwards as u16 - 1;
+            packets::opening(tools, bed, Course::In { port })
+        }
+        Measure::Miss { .. } => packets::missing(tools, bed),
+        Measure::Spread { flows } => packets::established(tools, bed, 64, flows, Hook::Xdp),
+        Measure::Stream(way) => sockets::stream(tools, bed, way),
+        Measure::Requests => sockets::requests(tools, bed),
+        Measure::Connections => sockets::connections(tools, bed),
+        Measure::Memory => resources::memory(tools, bed),
+        Measure::Load { forwards } => resources::load(owner, number, tools, bed, forwards),
+        Measure::Programs => programs::times(tools, bed),
+    }
+}
