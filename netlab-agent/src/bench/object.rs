@@ -11,6 +11,7 @@ use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions};
 use nix::net::if_::if_nametoindex;
+use nix::unistd::gettid;
 
 use super::cpu;
 use super::error::{BenchError, Result};
@@ -58,6 +59,24 @@ pub struct Floor {
     _xdp: Option<XdpLink>,
     _tc: Option<SchedClassifierLink>,
     words: [u64; floor::WORDS],
+}
+
+/// A generator at work, as its caller sees it.
+pub struct Running<'a> {
+    goes_on: &'a dyn Fn() -> bool,
+    thread: Option<i32>,
+}
+
+impl Running<'_> {
+    /// Whether it still is, and nobody wants it to end.
+    pub fn goes_on(&self) -> bool {
+        (self.goes_on)()
+    }
+
+    /// For how long it has waited while others had its CPU.
+    pub fn waited(&self) -> Duration {
+        self.thread.map_or(Duration::ZERO, cpu::waited)
+    }
 }
 
 /// What the sink has counted.
@@ -209,7 +228,7 @@ impl Object {
         stream: &Stream,
         most: u32,
         interrupt: &Interrupt,
-        while_running: impl FnOnce(&Self, &dyn Fn() -> bool) -> Result<T>,
+        while_running: impl FnOnce(&Self, &Running<'_>) -> Result<T>,
     ) -> Result<T> {
         let (namespace, interface) = from;
         self.put(generator::MAP, stream.words(index(namespace, interface)?))?;
@@ -218,19 +237,20 @@ impl Object {
         let program = this.ebpf.program("bench_generate").ok_or_else(|| missing("bench_generate"))?;
         let program: &Xdp = program.try_into().map_err(BenchError::program("bench_generate"))?;
         thread::scope(|scope| {
-            let (tell, told) = std::sync::mpsc::channel::<Thread>();
+            let (tell, told) = std::sync::mpsc::channel::<(Thread, i32)>();
             let running = scope.spawn(move || {
                 cpu::claim(cpu::MEASURED);
-                let _ = tell.send(this_thread());
+                let _ = tell.send((this_thread(), gettid().as_raw()));
                 let ran = namespace.enter(|| run(program, &frame, most));
                 this.note(cpu::account());
                 ran
             });
             let thread = told.recv().ok();
-            let is_running = || !running.is_finished() && !interrupt.is_set();
-            let result = while_running(this, &is_running);
+            let goes_on = || !running.is_finished() && !interrupt.is_set();
+            let result =
+                while_running(this, &Running { goes_on: &goes_on, thread: thread.map(|(_, id)| id) });
             // A signal that comes before the call has begun is lost, so it is sent until it is heard.
-            while let (false, Some(thread)) = (running.is_finished(), thread) {
+            while let (false, Some((thread, _))) = (running.is_finished(), thread) {
                 wake(thread);
                 thread::sleep(Duration::from_millis(2));
             }
@@ -312,13 +332,9 @@ fn tc<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassif
 }
 
 /// Waits for something that a running generator brings about, at most so long.
-pub fn wait(
-    most: Duration,
-    running: &dyn Fn() -> bool,
-    mut until: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+pub fn wait(most: Duration, running: &Running<'_>, mut until: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + most;
-    while running() && Instant::now() < end && !until()? {
+    while running.goes_on() && Instant::now() < end && !until()? {
         thread::sleep(Duration::from_millis(2));
     }
     Ok(())

@@ -79,9 +79,12 @@ pub fn established(tools: &mut Tools<'_>, bed: &Bed, bytes: u16, flows: u32, hoo
             return Ok(None);
         }
         interrupt.sleep(Duration::from_secs_f64((seconds / 4.0).max(0.1)))?;
-        let (before, made_before, begun) = (object.counts()?, object.made()?.frames, Instant::now());
+        let (before, made_before) = (object.counts()?, object.made()?.frames);
+        let (begun, waited) = (Instant::now(), running.waited());
         interrupt.sleep(Duration::from_secs_f64(seconds))?;
-        let (after, made_after, took) = (object.counts()?, object.made()?.frames, begun.elapsed());
+        let (after, made_after) = (object.counts()?, object.made()?.frames);
+        // The time in which others had the CPU is nobody's cost.
+        let took = begun.elapsed().saturating_sub(running.waited().saturating_sub(waited));
         Ok(Some((before, after, made_after - made_before, took)))
     })?;
     let Some((before, after, made, took)) = measured else {
@@ -162,11 +165,18 @@ pub fn conntrack_max() -> u32 {
 }
 
 fn burst(object: &mut Object, ends: &Ends<'_>, interrupt: &Interrupt) -> Result<super::object::Made> {
-    object.generate(ends.from, &ends.stream, BURST, interrupt, |_, running| {
-        wait(BURST_TIME, running, || Ok(false))
+    let waited = object.generate(ends.from, &ends.stream, BURST, interrupt, |_, running| {
+        let mut waited = Duration::ZERO;
+        wait(BURST_TIME, running, || {
+            // What a thread has waited is not told any more once it has ended.
+            waited = waited.max(running.waited());
+            Ok(false)
+        })?;
+        Ok(waited)
     })?;
     settle(object, interrupt)?;
-    object.made()
+    let made = object.made()?;
+    Ok(super::object::Made { time: made.time.saturating_sub(waited), ..made })
 }
 
 /// A few packets first, so that neighbours know each other; the first of all waits for ARP, and may be lost.
