@@ -5,6 +5,7 @@
 #![feature(asm_experimental_arch)]
 // The BPF linker exports what carries these sections; documentation of `no_mangle` items goes nowhere.
 #![allow(missing_docs)]
+#![expect(clippy::needless_pass_by_value, reason = "the attributes hand a program its context by value")]
 
 mod floor;
 mod frame;
