@@ -1,8 +1,10 @@
 //! Which interfaces established flows may leave by past the host's stack, and how: pure, from what the machine has.
 //!
 //! The stack is more than a way. What else looks at packets there must not be passed over without the user's will: a
-//! firewall, a capture, a queue. So all goes by the stack where a rule of the host's looks at what is forwarded, and
-//! where somebody captures all of it; and packets go by an interface's own queue and captures where it has such.
+//! firewall, or a capture. So all goes by the stack where a rule of the host's looks at what is forwarded, and where
+//! somebody captures all of it. An interface's own queue and captures are not passed over: packets are sent by them. They
+//! are not put right into the namespace at a veth's other end, although the kernel could (`bpf_redirect_peer`): there
+//! they would overtake what went by the stack a moment ago, and nobody would cut aggregates or fill in checksums.
 
 use std::collections::BTreeMap;
 
@@ -71,10 +73,6 @@ impl Sight {
     fn exit(&self, link: &Link, peer: Option<&Peer>) -> Option<Exit> {
         let is_uplink = link.name == self.uplink;
         let mut flags = exit::REDIRECT;
-        let may_be_passed_over = link.qdisc == "noqueue" && !self.captures.contains(&link.index);
-        if may_be_passed_over && peer.is_some_and(|peer| !peer.has_xdp) {
-            flags |= exit::PEER;
-        }
         if self.frames.contains(&link.index) {
             flags |= exit::FRAMES;
         }
@@ -105,36 +103,27 @@ mod tests {
             header_len: Some(ETHERNET),
             up: true,
             mtu: 1500,
-            qdisc: "noqueue".into(),
             peer: Some((0, 2)),
         }
     }
 
     fn sight() -> Sight {
-        let peer = Some(Peer { mac: [2, 0, 0, 0, 0, 9], has_xdp: false });
+        let peer = Some(Peer { mac: [2, 0, 0, 0, 0, 9] });
         let interfaces = vec![(link(5, "eth0", None), peer), (link(6, "port", Some(4)), peer)];
         Sight { interfaces, uplink: "eth0".into(), ..Sight::default() }
     }
 
     #[test]
-    fn packets_go_right_to_the_other_end_of_a_veth_that_has_no_queue_and_nobody_captures_on() {
+    fn a_bridges_port_is_for_its_own_node_and_the_uplink_for_whoever_is_there() {
         let exits = sight().exits();
-        assert_eq!(exits[&5], Exit { flags: exit::REDIRECT | exit::PEER, mtu: 1500, ..Exit::default() });
+        assert_eq!(exits[&5], Exit { flags: exit::REDIRECT, mtu: 1500, ..Exit::default() });
         assert_eq!(exits[&6].neighbour, [2, 0, 0, 0, 0, 9]);
     }
 
     #[test]
-    fn a_queue_a_capture_and_an_xdp_program_at_the_other_end_are_not_passed_over() {
-        let mut queued = sight();
-        queued.interfaces[0].0.qdisc = "tbf".into();
-        let mut captured = sight();
-        captured.captures.push(5);
-        let mut seen = sight();
-        seen.interfaces[0].1 = Some(Peer { mac: [0; 6], has_xdp: true });
-        for sight in [queued, captured, seen] {
-            assert_eq!(sight.exits()[&5].flags, exit::REDIRECT);
-            assert_eq!(sight.exits()[&6].flags, exit::REDIRECT | exit::PEER);
-        }
+    fn frames_go_where_they_are_taken() {
+        let exits = Sight { frames: vec![6], ..sight() }.exits();
+        assert_eq!((exits[&5].flags, exits[&6].flags), (exit::REDIRECT, exit::REDIRECT | exit::FRAMES));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use aya_ebpf::bindings::{
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer,
-    bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_store_bytes,
+    bpf_l3_csum_replace, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
+    bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes,
 };
 use aya_ebpf::programs::TcContext;
 use netlab_common::abi::hook::Hook;
@@ -20,9 +20,6 @@ use netlab_common::pipeline::{Across, Decision, Way};
 
 /// The loopback interface of every network namespace (`LOOPBACK_IFINDEX` of the kernel's).
 const LOOPBACK_IFINDEX: u32 = 1;
-
-/// An skb's `pkt_type` for what is for this host (`PACKET_HOST` of the kernel's).
-const PACKET_HOST: u32 = 0;
 
 /// Bytes of the uplink's link header. The agent sets it when it loads the object; the verifier then knows it.
 #[unsafe(no_mangle)]
@@ -93,13 +90,6 @@ const CROSSED: u32 = 0x6e6c;
 fn cross(skb: *mut __sk_buff, across: Across) -> i32 {
     // SAFETY: the context is the program's own, and the helpers take numbers.
     unsafe {
-        if across.is_to_peer() {
-            // A port's frames are for its bridge's address, which is another's to the port.
-            if (*skb).pkt_type != PACKET_HOST {
-                bpf_skb_change_type(skb, PACKET_HOST);
-            }
-            return bpf_redirect_peer(across.interface(), 0) as i32;
-        }
         (*skb).tc_index = CROSSED;
         bpf_redirect(across.interface(), 0) as i32
     }

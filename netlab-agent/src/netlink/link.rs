@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    LinkLayerType, LinkMessage,
 };
 
 use netlab_common::net::eth;
@@ -71,8 +71,6 @@ pub struct Link {
     pub up: bool,
     /// The largest packet that it takes, in bytes from the IP header on.
     pub mtu: u32,
-    /// The kind of its root qdisc.
-    pub qdisc: String,
     /// Of a veth whose other end is in another namespace: that one's number here, and the index there.
     pub peer: Option<(i32, u32)>,
 }
@@ -82,8 +80,6 @@ pub struct Link {
 pub struct Peer {
     /// Its hardware address.
     pub mac: [u8; 6],
-    /// Whether an XDP program looks at what comes in there.
-    pub has_xdp: bool,
 }
 
 impl Netlink {
@@ -222,14 +218,12 @@ fn link(message: LinkMessage) -> Link {
         master: None,
         up: message.header.flags.contains(LinkFlags::Up),
         mtu: 0,
-        qdisc: String::new(),
         peer: None,
     };
     let (mut is_veth, mut namespace, mut index) = (false, None, None);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            LinkAttribute::Qdisc(kind) => link.qdisc = kind,
             LinkAttribute::Link(other) => index = Some(other),
             LinkAttribute::LinkNetNsId(number) => namespace = Some(number),
             LinkAttribute::LinkInfo(infos) => {
@@ -249,13 +243,8 @@ fn link(message: LinkMessage) -> Link {
 fn peer(message: LinkMessage) -> Peer {
     let mut peer = Peer::default();
     for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::Address(bytes) => peer.mac = bytes.try_into().unwrap_or_default(),
-            LinkAttribute::Xdp(all) => {
-                peer.has_xdp =
-                    all.iter().any(|one| matches!(one, LinkXdp::Attached(how) if *how != XdpAttached::None));
-            }
-            _ => {}
+        if let LinkAttribute::Address(bytes) = attribute {
+            peer.mac = bytes.try_into().unwrap_or_default();
         }
     }
     peer

@@ -39,10 +39,8 @@ const _: () = assert!(size_of::<Exit>() == 16, "an exit is 16 bytes");
 pub mod exit {
     /// Packets may be sent there from another interface, with its queues and its captures.
     pub const REDIRECT: u32 = 1 << 0;
-    /// They may be put right into the namespace at its other end, past its queues and captures.
-    pub const PEER: u32 = 1 << 1;
     /// Frames that are no skbs yet may be sent there: their receiver takes such.
-    pub const FRAMES: u32 = 1 << 2;
+    pub const FRAMES: u32 = 1 << 1;
 }
 
 /// A way out.

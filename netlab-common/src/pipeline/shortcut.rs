@@ -11,19 +11,16 @@ use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, Status, Tuple, life};
 use crate::abi::hook::Hook;
 use crate::abi::verdict::Verdict;
-use crate::abi::way::{WAY_TICKS, Way, exit};
+use crate::abi::way::{WAY_TICKS, Way};
 use crate::conntrack::state;
 use crate::net::{checksum, eth, ipv4, ports, protocol, tcp, udp};
 use crate::packet::{Covered, Packet, Segment, Transport};
 use crate::pipeline::known;
 use crate::tables::{Env, Tables, Traffic};
 
-/// Where a packet goes that has taken the shortcut: the number of an interface, and how it gets there.
+/// Where a packet goes that has taken the shortcut: the number of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Across(pub u32);
-
-/// The packet is put into the namespace at the interface's other end.
-const PEER: u32 = 1 << 31;
 
 impl Across {
     /// It has not taken it, and is as it was.
@@ -35,14 +32,7 @@ impl Across {
     #[inline(always)]
     #[must_use]
     pub fn interface(self) -> u32 {
-        self.0 & !PEER
-    }
-
-    /// Whether it goes right to the interface's other end.
-    #[inline(always)]
-    #[must_use]
-    pub fn is_to_peer(self) -> bool {
-        self.0 & PEER != 0
+        self.0
     }
 }
 
@@ -138,7 +128,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     if status.rule != NO_RULE {
         tables.count_rule(status.rule, to.direction(), traffic, 0);
     }
-    Across(way.interface | if way.flags & exit::PEER != 0 { PEER } else { 0 })
+    Across(way.interface)
 }
 
 #[inline(always)]
@@ -152,7 +142,8 @@ fn read<P: Packet>(packet: &P) -> Seen {
     if header[0] != 0x45
         || word(ipv4::FRAGMENT) & ipv4::FRAGMENT_MASK != 0
         || header[ipv4::TTL] <= 1
-        || IP as u32 + len > packet.frame_len()
+        // The stack takes off what is behind a packet in its frame.
+        || IP as u32 + len != packet.frame_len()
     {
         return Seen::NOT;
     }
