@@ -22,6 +22,19 @@ pub fn update<const L: usize>(field: [u8; 2], from: [u8; L], to: [u8; L]) -> [u8
     (!fold(sum)).to_be_bytes()
 }
 
+/// Whether an IPv4 header without options has the checksum that it should.
+#[inline(always)]
+#[must_use]
+pub fn is_right(header: &[u8; 20]) -> bool {
+    let mut sum = 0;
+    let mut i = 0;
+    while i + 1 < 20 {
+        sum += u32::from(u16::from_be_bytes([header[i], header[i + 1]]));
+        i += 2;
+    }
+    fold(sum) == 0xffff
+}
+
 /// As [`update`], for UDP over IPv4: a field of zero means no checksum and stays, and a checksum that comes
 /// out as zero is written `0xffff` (RFC 768).
 #[inline(always)]

@@ -144,6 +144,7 @@ fn read<P: Packet>(packet: &P) -> Seen {
         || header[ipv4::TTL] <= 1
         // The stack takes off what is behind a packet in its frame.
         || IP as u32 + len != packet.frame_len()
+        || !checksum::is_right(&header)
     {
         return Seen::NOT;
     }

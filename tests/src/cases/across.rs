@@ -128,6 +128,8 @@ fn others() -> Vec<Case> {
             .stays(PortIn, &inside(&sent.clone().options(1)), InFlow)
             .stays(PortIn, &inside(&sent.clone().payload(&long)), InFlow)
             .stays(PortIn, &inside(&sent.clone().fragment(0, true)), InFlow)
+            .stays(PortIn, &inside(&sent.clone().padded(60)), InFlow)
+            .stays(PortIn, &inside(&sent.clone().patch(24, &[0, 0])), InFlow)
             .becomes(
                 PortIn,
                 &inside(&sent.clone().payload(&long[1..])),
