@@ -19,7 +19,7 @@ impl Ways for MapTables {
     fn exit(&self, interface: u32) -> Exit {
         // SAFETY: the pointer is to a whole aligned entry, of which the agent writes nothing but other whole ones.
         EXITS
-            .get_ptr(&interface)
+            .get_ptr(interface)
             .map_or(Exit { flags: 0, mtu: 0, neighbour: [0; 6], pad: [0; 2] }, |exit| unsafe { *exit })
     }
 

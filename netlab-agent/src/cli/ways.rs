@@ -40,7 +40,7 @@ pub fn apply(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str, strictly: 
     }
     if !refused.is_empty() {
         // They are not asked again: a card may reset at each try.
-        note_refusals(dir, known.into_iter().chain(refused.iter().cloned()).collect())?;
+        note_refusals(dir, &[known, refused.clone()].concat())?;
     }
     let is_new = |choice: &&Choice| {
         choice.way == xdp::Way::Xdp
@@ -77,7 +77,7 @@ fn refusals(dir: &LabDir) -> Vec<Refusal> {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn note_refusals(dir: &LabDir, refusals: Vec<Refusal>) -> Result<()> {
-    let text = serde_json::to_vec_pretty(&refusals).expect("texts and numbers can be written");
+fn note_refusals(dir: &LabDir, refusals: &[Refusal]) -> Result<()> {
+    let text = serde_json::to_vec_pretty(refusals).expect("texts and numbers can be written");
     Ok(write_whole(&dir.path().join("xdp.json"), &text)?)
 }
