@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
     bpf_clone_redirect, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_store_bytes,
 };
 
-use crate::byhand::waiting_len;
+use crate::byhand::{bounded, waiting_len};
 use crate::maps::{SCRATCH, WAITING};
 
 /// Copies an skb's bytes to a place; false if they are too many.
@@ -19,7 +19,7 @@ pub fn copy(skb: *mut __sk_buff, place: u32) -> bool {
         let len = (*skb).len;
         (*waiting).len = len;
         let len = waiting_len(len);
-        len != 0 && bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*waiting).frame).cast(), len as u32) == 0
+        len != 0 && bpf_skb_load_bytes(skb.cast(), 0, (&raw mut (*waiting).frame).cast(), bounded(len)) == 0
     }
 }
 
@@ -33,7 +33,7 @@ pub fn put_away(skb: *mut __sk_buff) -> u32 {
     // SAFETY: the skb is the program's own context, and the buffer has room for what passes the comparison.
     unsafe {
         let len = waiting_len((*skb).len);
-        if len != 0 && bpf_skb_load_bytes(skb.cast(), 0, bytes.cast(), len as u32) == 0 {
+        if len != 0 && bpf_skb_load_bytes(skb.cast(), 0, bytes.cast(), bounded(len)) == 0 {
             len as u32
         } else {
             0
@@ -75,6 +75,6 @@ unsafe fn fill(skb: *mut __sk_buff, bytes: *const u8, len: u32) -> bool {
     // SAFETY: the caller's promise, and the comparison.
     unsafe {
         bpf_skb_change_tail(skb, len as u32, 0) == 0
-            && bpf_skb_store_bytes(skb.cast(), 0, bytes.cast(), len as u32, flags) == 0
+            && bpf_skb_store_bytes(skb.cast(), 0, bytes.cast(), bounded(len), flags) == 0
     }
 }
