@@ -86,7 +86,9 @@ fn a_firewall_of_the_hosts_sees_every_packet_unless_the_lab_says_otherwise() {
                  nft add rule ip guard forward counter";
     let _ = machine.sh_in("attack-host", rules).ok();
     sleep(Duration::from_millis(2500));
-    assert_eq!(by_the_stack(&machine, 50), 50, "each packet is the firewall's to see");
+    // Whatever else leaves there meanwhile, such as a router solicitation, is counted too.
+    let passed = by_the_stack(&machine, 50);
+    assert!((50..60).contains(&passed), "{passed} of 50: each packet is the firewall's to see");
     let status = machine.netlab(["status"]).ok();
     assert!(status.contains("guard"), "{status}");
     let _ = machine.sh_in("attack-host", "nft delete table ip guard").ok();
