@@ -7,9 +7,24 @@ use netlab_common::tables::Traffic;
 use crate::atomic;
 use crate::maps::{EVENTS, RULE_COUNTERS, VERDICT_COUNTERS};
 
+/// Whether packets and bytes are counted. The agent sets it when it loads the object; the verifier then knows it, and
+/// drops what is not needed.
+#[unsafe(no_mangle)]
+static NL_COUNTING: u32 = 1;
+
+/// Whether packets and bytes are counted.
+#[inline(always)]
+pub fn are_on() -> bool {
+    // SAFETY: the static is a constant of the object. It is read anew, because LLVM believes its value here.
+    unsafe { (&raw const NL_COUNTING).read_volatile() != 0 }
+}
+
 /// Adds a flow's packets to its rule, and the flow if it is new.
 #[inline(always)]
 pub fn add_to_rule(rule: u32, direction: Direction, traffic: Traffic, new_flow: u64) {
+    if !are_on() {
+        return;
+    }
     let Some(counters) = RULE_COUNTERS.get_ptr_mut(rule) else { return };
     let index = direction as usize & 1;
     // SAFETY: the pointer is to this CPU's own copy, and the programs do not interrupt each other on
@@ -24,6 +39,9 @@ pub fn add_to_rule(rule: u32, direction: Direction, traffic: Traffic, new_flow: 
 /// Adds to one of the received and verdict counters.
 #[inline(always)]
 pub fn add(index: u32, traffic: Traffic) {
+    if !are_on() {
+        return;
+    }
     if let Some(count) = VERDICT_COUNTERS.get_ptr_mut(index) {
         // SAFETY: the pointer is to this CPU's own copy; see `add_to_rule`.
         unsafe {

@@ -274,8 +274,10 @@ impl Tables<4> for MapTables {
             if seen.read_volatile() != now {
                 seen.write_volatile(now);
             }
-            atomic::add(&raw mut (*flow).counters.packets[index], traffic.packets);
-            atomic::add(&raw mut (*flow).counters.bytes[index], traffic.bytes);
+            if counts::are_on() {
+                atomic::add(&raw mut (*flow).counters.packets[index], traffic.packets);
+                atomic::add(&raw mut (*flow).counters.bytes[index], traffic.bytes);
+            }
         }
     }
 

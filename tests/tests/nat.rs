@@ -188,6 +188,23 @@ fn flows_rules_and_what_the_clients_sent_add_up() {
 }
 
 #[test]
+fn a_lab_without_counters_translates_all_the_same_and_says_so() {
+    let machine = Machine::with_lab(&PORTS.replacen("[host]", "[host]\ncounters = false", 1));
+    let _ = machine.sh_in("earth", "ping -c4 -i0.05 8.8.8.8").ok();
+    let stats = machine.json(&["stats"]);
+    for hook in stats["hooks"].as_array().expect("hooks") {
+        assert_eq!(hook["received"]["packets"], 0, "{stats:#}");
+    }
+    let flow = &flows(&machine)[0];
+    assert_eq!(
+        (&flow["original"]["packets"], &flow["original"]["bytes"]),
+        (&0.into(), &0.into()),
+        "{flow:#}"
+    );
+    assert!(machine.netlab(["status"]).ok().contains("aside: packets and bytes are not counted"));
+}
+
+#[test]
 fn at_each_hook_received_is_forwarded_plus_passed_plus_dropped() {
     let machine = planets();
     let _ = machine.sh("ip netns exec earth ping -c2 -i0.2 8.8.8.8

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::{Program, ProgramType};
-use netlab_agent::datapath::object::{self, Sizes};
+use netlab_agent::datapath::object::{self, Sizes, Traits};
 use netlab_common::abi::config::{self, Config, SOURCE_ROWS};
 use netlab_common::abi::event::EVENTS;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
@@ -27,7 +27,7 @@ const SIZES: Sizes = Sizes {
     zones: 7,
     interfaces: 6,
     rules: 9,
-    uplink_header: 14,
+    traits: Traits { uplink_header: 14, counting: 1 },
 };
 
 /// A prefix's length stands before its address in the key of a trie.

@@ -202,13 +202,15 @@ fn status_says_what_of_a_lab_is_not_there_any_more() {
     // Whichever way it is attached.
     let detach = "rm -f /sys/fs/bpf/netlab/planets/v*/uplink_out@eth0
          ip netns exec planet-host tc filter delete dev eth0 egress 2>/dev/null";
-    let _ = machine.sh(&format!("{detach}; ip netns delete neptune")).ok();
-    // The kernel detaches a link some time after its pin is removed: a worker does it.
+    // The agent would attach it again, and the kernel detaches it only some time after its pin is removed.
+    let agent = machine.json(&["status"])["agent"].as_i64().expect("an agent runs");
+    let _ = machine.sh(&format!("kill -STOP {agent}; {detach}; ip netns delete neptune")).ok();
     let gone = "drift: the program for uplink_out is not attached to eth0";
     machine.wait_until(&format!("\"$NETLAB\" status | grep -q '{gone}'"));
     let said = machine.netlab(["status"]);
     assert_eq!(said.code, 4, "{}", said.stdout);
     assert!(said.stdout.contains("neptune"), "{}", said.stdout);
+    let _ = machine.sh(&format!("kill -CONT {agent}")).ok();
     let _ = machine.netlab(["down"]).ok();
 }
 

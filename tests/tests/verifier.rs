@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aya::programs::{Program, ProgramInfo};
-use netlab_agent::datapath::object::{self, Sizes};
+use netlab_agent::datapath::object::{self, Sizes, Traits};
 use netlab_common::abi::names;
 use netlab_tests::need::need_root;
 
@@ -17,7 +17,7 @@ const SIZES: Sizes = Sizes {
     zones: 8,
     interfaces: 8,
     rules: 8,
-    uplink_header: 14,
+    traits: Traits { uplink_header: 14, counting: 1 },
 };
 
 /// Instructions by program, under whatever heading.

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::error::{BenchError, Result};
 
 use super::object::{Floor, Object};
-use super::owner::{Owner, netlab, netlab_with};
+use super::owner::{Owner, netlab};
 use super::plan::Spec;
 use super::rivals;
 use super::text::{self, Names};
-use super::variant::{Made, Variant};
+use super::variant::Made;
 use crate::netns::Namespace;
 use crate::sys::bench::set_gro;
 
@@ -65,8 +65,7 @@ impl Bed {
         owner.claim(&names.lab)?;
         let begun = Instant::now();
         let down = Down(names.lab.clone());
-        let variable = text::WITHOUT_COUNTERS.filter(|_| spec.variant == Variant::TcNoCounters);
-        let ran = netlab_with(&["up", &file.display().to_string()], variable)?;
+        let ran = netlab(&["up", &file.display().to_string()])?;
         let took = begun.elapsed();
         if !ran.status.success() {
             let said = String::from_utf8_lossy(&ran.stderr).trim().to_owned();

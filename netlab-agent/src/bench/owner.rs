@@ -81,16 +81,7 @@ fn clear() {
 /// # Errors
 /// When it cannot be started.
 pub fn netlab(arguments: &[&str]) -> Result<Output> {
-    netlab_with(arguments, None)
-}
-
-/// The same with a variable in its environment.
-///
-/// # Errors
-/// When it cannot be started.
-pub fn netlab_with(arguments: &[&str], variable: Option<(&str, &str)>) -> Result<Output> {
     Command::new("/proc/self/exe")
-        .envs(variable)
         .arg0("netlab")
         .args(arguments)
         // Ctrl-C is the bench's to answer: what it started ends its work first.

@@ -98,12 +98,7 @@ pub struct Circumstances {
 const STEAL: f64 = 0.02;
 
 /// Makes the report.
-pub fn report(
-    options: &Options,
-    samples: &Samples,
-    around: Circumstances,
-    lacking: impl Fn(Variant) -> Option<&'static str>,
-) -> Report {
+pub fn report(options: &Options, samples: &Samples, around: Circumstances) -> Report {
     let mut dice = Dice::new(options.seed);
     let rows = samples.series.iter().map(|series| row(samples, series, &mut dice));
     let rows = rows.filter(|row| !row.cells.is_empty()).collect();
@@ -134,7 +129,7 @@ pub fn report(
         valid: problems.is_empty(),
         problems,
         rows,
-        targets: targets::judge(samples, &off, lacking, &mut dice),
+        targets: targets::judge(samples, &off, &mut dice),
         controls,
         failures: samples.failures.clone(),
     }
@@ -211,7 +206,7 @@ pub(crate) mod tests {
             }
         }
         let around = Circumstances { machine: Machine::default(), seconds: 61.0 };
-        report(&Options { seed: 7, ..Options::default() }, &samples, around, |_| None)
+        report(&Options { seed: 7, ..Options::default() }, &samples, around)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::packets::{self, Outcome, Tools};
 use super::plan::{self, Cell, Group, Options, Spec};
 use super::report::{self, Circumstances, Report};
 use super::samples::Samples;
-use super::variant::{Hook, Made, Variant};
+use super::variant::Hook;
 use super::{programs, resources, sockets, text};
 
 /// Whoever wants to know how far it is.
@@ -30,19 +30,6 @@ pub trait Watch {
     fn failed(&self, cell: &Cell, round: usize, what: &str);
 }
 
-/// Why a variant cannot be measured by this netlab; `None` if it can.
-pub fn unavailable(variant: Variant) -> Option<&'static str> {
-    match variant.made() {
-        _ if variant == Variant::TcNoCounters && text::WITHOUT_COUNTERS.is_none() => {
-            Some("netlab's counters cannot be turned off")
-        }
-        Made::Netlab("xdp") if !text::knows_datapath() => {
-            Some("this netlab's lab file has no `datapath`, and it attaches to TC")
-        }
-        _ => None,
-    }
-}
-
 /// Runs everything, and says what came of it.
 ///
 /// # Errors
@@ -53,7 +40,7 @@ pub fn run(options: &Options, watch: &dyn Watch) -> Result<Report> {
     let steal = Account::now().stolen_since(before);
     let around =
         Circumstances { machine: Machine::look(steal, waited), seconds: begun.elapsed().as_secs_f64() };
-    Ok(report::report(options, &samples, around, unavailable))
+    Ok(report::report(options, &samples, around))
 }
 
 /// Runs all groups. Gives also how much of its time the generator had to wait for its CPU.
@@ -68,15 +55,13 @@ fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
     let mut number = 0;
     let mut beds: Vec<Bed> = Vec::new();
     for group in &groups {
-        let mut group = group.clone();
-        group.cells.retain(|cell| unavailable(cell.spec.variant).is_none());
         group
             .cells
             .iter()
             .flat_map(|cell| cell.measure.series())
             .for_each(|series| samples.announce(&series));
-        let specs = plan::specs(&group);
-        watch.group(&group, specs.len());
+        let specs = plan::specs(group);
+        watch.group(group, specs.len());
         // A lab that the group before had, too, stays up.
         beds.retain(|bed| specs.contains(&bed.spec));
         for spec in specs {
@@ -91,7 +76,7 @@ fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
             let order = plan::order(group.cells.len(), &mut dice);
             for (done, index) in order.into_iter().enumerate() {
                 let cell = group.cells[index];
-                watch.cell(&group, round, done, &cell);
+                watch.cell(group, round, done, &cell);
                 let mut tools = Tools { object: &mut object, interrupt: &interrupt, seconds: group.seconds };
                 let outcome = measure(&owner, number + 1, &mut tools, &cell, bed_of(&beds, cell.spec))?;
                 note(&mut samples, watch, &cell, round, outcome);

@@ -159,22 +159,13 @@ impl Goal {
     }
 }
 
-/// Holds all targets against what was measured. `off` are the series whose A/A control is off, and `lacking` says why
-/// a variant cannot be measured at all.
-pub fn judge(
-    samples: &Samples,
-    off: &[String],
-    lacking: impl Fn(Variant) -> Option<&'static str>,
-    dice: &mut Dice,
-) -> Vec<Judged> {
+/// Holds all targets against what was measured. `off` are the series whose A/A control is off.
+pub fn judge(samples: &Samples, off: &[String], dice: &mut Dice) -> Vec<Judged> {
     let judge = |target: Target| {
         let points = target.form.points();
         let measured = estimate(&target.form.ratios(samples), 0.95, dice);
         let result = match &measured {
-            None => {
-                let reason = points.iter().find_map(|(_, variant)| lacking(*variant));
-                Result::NotMeasured(reason.unwrap_or("not part of this run").to_owned())
-            }
+            None => Result::NotMeasured("not part of this run".to_owned()),
             Some(found) if found.rounds < FEWEST => Result::NotMeasured("fewer than three rounds".to_owned()),
             Some(_) if points.iter().any(|(series, _)| off.iter().any(|off| off == series)) => {
                 Result::Invalid
@@ -195,8 +186,7 @@ mod tests {
     use crate::bench::variant::Hook;
 
     fn judged(samples: &Samples, off: &[String], what: &str) -> Judged {
-        let lacking = |variant| (variant == Variant::TcNoCounters).then_some("it has none");
-        let all = judge(samples, off, lacking, &mut Dice::new(1));
+        let all = judge(samples, off, &mut Dice::new(1));
         all.into_iter().find(|judged| judged.what == what).expect("there is such a target")
     }
 
@@ -220,7 +210,6 @@ mod tests {
         assert_eq!(judged(&samples, &off, "packets, TC / iptables").result, Result::Invalid);
         let not = |why: &str| Result::NotMeasured(why.to_owned());
         assert_eq!(judged(&samples, &[], "packets, XDP / iptables").result, not("not part of this run"));
-        assert_eq!(judged(&samples, &[], "cost of all counters, on / off").result, not("it has none"));
     }
 
     #[test]

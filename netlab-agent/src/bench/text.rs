@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan::Spec;
-use super::variant::{Made, Rival};
+use super::variant::{Made, Rival, Variant};
 
 /// Earth's address.
 pub const EARTH: [u8; 4] = [10, 10, 0, 10];
@@ -62,24 +62,6 @@ impl Names {
 /// How the names of all labs of a bench begin.
 pub const PREFIX: &str = "netlab-bench-";
 
-/// The `datapath` key of a lab that netlab forwards for; empty where this netlab knows no such key, and then there is
-/// only one datapath to measure. The one place that knows how a datapath is chosen.
-pub fn datapath_key(value: &str) -> String {
-    if knows_datapath() { format!("datapath = \"{value}\"\n") } else { String::new() }
-}
-
-/// Whether lab files have the key `datapath`: asked of the parser itself, so that nothing is to be switched on here.
-pub fn knows_datapath() -> bool {
-    let probe = "version = 1\nname = \"a\"\n[host]\nnamespace = \"a-host\"\ndatapath = \"tc\"\nuplink = \"eth0\"\n\
-                 [node.b]\nlinks = [{ to = \"host\", address = \"192.0.2.1/24\", \
-                 peer = { name = \"eth0\", address = \"192.0.2.2/24\" } }]\n";
-    crate::lab::parse("probe", probe).is_ok()
-}
-
-/// The variable in the environment of `netlab up` by which a lab has no counters; there is none yet. Naming it here is
-/// all that the measurement waits for.
-pub const WITHOUT_COUNTERS: Option<(&str, &str)> = None;
-
 /// The lab file of a lab.
 pub fn lab(spec: &Spec, names: &Names) -> String {
     let Names { lab, host, earth, world } = names;
@@ -98,7 +80,8 @@ pub fn lab(spec: &Spec, names: &Names) -> String {
     let _ = write!(text, "[host]\nnamespace = \"{host}\"\nforwarding = true\n");
     let _ = writeln!(text, "routes = [{{ to = \"default\", via = \"192.168.0.1\" }}]");
     if let Made::Netlab(way) = spec.variant.made() {
-        let _ = write!(text, "uplink = \"eth0\"\n{}", datapath_key(way));
+        let counters = spec.variant != Variant::TcNoCounters;
+        let _ = write!(text, "uplink = \"eth0\"\ndatapath = \"{way}\"\ncounters = {counters}\n");
     }
     let bridge = hex(mac::BRIDGE);
     let _ =
@@ -172,7 +155,6 @@ fn hex(mac: [u8; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::variant::Variant;
 
     #[test]
     fn every_variants_lab_is_right() {

@@ -10,6 +10,7 @@ use netlab_common::net::eth;
 
 use super::ways;
 use crate::datapath::maps::Maps;
+use crate::datapath::object::Traits;
 use crate::datapath::rules::RuleMaps;
 use crate::datapath::sweep::Sweeper;
 use crate::datapath::{self, Interface, object};
@@ -37,7 +38,7 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     let Some(uplink) = &built.uplink else { return Ok(()) };
     let host = built.namespace(Place::Host);
     let (known, links) = look(lab, host, &uplink.name).await?;
-    let header_len = header_len(&links, &uplink.name)?;
+    let traits = traits(lab, &links, &uplink.name)?;
     let follows = |masquerade: &lab::Masquerade| masquerade.to.is_none();
     if known.uplink_addresses.is_empty() && lab.masquerades.iter().any(follows) {
         return Err(Failure::new(
@@ -49,9 +50,14 @@ pub async fn install(lab: &Lab, dir: &LabDir, built: &Built) -> Result<()> {
     let rules = nat::rules(lab, &known);
     let interfaces = nat::interfaces(lab, &uplink.name);
     note_clsact(dir, host, &uplink.name)?;
-    host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, header_len, &rules))??;
+    host.enter(|| datapath::install(&lab.name, &interfaces, lab.flows.size, traits, &rules))??;
     ways::apply(lab, dir, host, &uplink.name, true)?;
     note_programs(dir)
+}
+
+/// What the programs are made for in this lab.
+fn traits(lab: &Lab, links: &BTreeMap<String, Link>, uplink: &str) -> Result<Traits> {
+    Ok(Traits { uplink_header: header_len(links, uplink)?, counting: u32::from(lab.host.counters) })
 }
 
 /// Bytes of the uplink's link header. An uplink that is not there at the moment is taken for what most are.
@@ -183,8 +189,8 @@ pub async fn upgrade(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<()> {
     let there: Vec<Interface> =
         nat::interfaces(lab, uplink).into_iter().filter(|one| links.contains_key(&one.name)).collect();
     note_clsact_if_there(dir, &host, uplink, &there)?;
-    let header_len = header_len(&links, uplink)?;
-    host.enter(|| datapath::upgrade(&lab.name, &there, header_len))??;
+    let traits = traits(lab, &links, uplink)?;
+    host.enter(|| datapath::upgrade(&lab.name, &there, traits))??;
     ways::apply(lab, dir, &host, uplink, false)?;
     note_programs(dir)
 }

@@ -77,6 +77,11 @@ fn aside(running: &Running) -> Result<Vec<String>> {
             )
         })
         .collect();
+    if !lab.host.counters {
+        aside.push(
+            "packets and bytes are not counted, because the lab file says `counters = false`".to_owned(),
+        );
+    }
     aside.extend(by_stack.map(|why| format!("every packet goes by the host's stack, because {why}")));
     let read = |key: &str| host.enter(|| sysctl::read(key)).ok().and_then(std::result::Result::ok);
     if read("net.ipv4.ip_forward").as_deref() == Some("0") {

@@ -21,6 +21,7 @@ use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{Filtering, MasqueradeTarget};
 
 use crate::error::{Explain, Kind};
+use object::Traits;
 use rules::Rules;
 
 /// What goes wrong between netlab and the kernel's BPF side.
@@ -255,13 +256,7 @@ const RULE_ROOM: u32 = 1024;
 ///
 /// # Errors
 /// See [`Error`].
-pub fn install(
-    lab: &str,
-    interfaces: &[Interface],
-    flows: u32,
-    uplink_header: u32,
-    rules: &Rules,
-) -> Result<()> {
+pub fn install(lab: &str, interfaces: &[Interface], flows: u32, traits: Traits, rules: &Rules) -> Result<()> {
     let filtered =
         |(_, target): &(_, MasqueradeTarget<4>)| target.filtering == Filtering::AddressDependent as u8;
     let sizes = object::Sizes {
@@ -274,7 +269,7 @@ pub fn install(
         zones: (rules.zones.len() + rules.nodes.len()) as u32 + RULE_ROOM,
         interfaces: (rules.interfaces.len() + interfaces.len()) as u32 + 64,
         rules: rules.numbers() + RULE_ROOM,
-        uplink_header,
+        traits,
     };
     let mut object = object::load(&sizes)?;
     maps::begin(&mut object, flows)?;
@@ -289,7 +284,7 @@ pub fn install(
 ///
 /// # Errors
 /// See [`Error`]; the lab then runs on, with the programs that it had or with some of the new ones.
-pub fn upgrade(lab: &str, interfaces: &[Interface], uplink_header: u32) -> Result<()> {
+pub fn upgrade(lab: &str, interfaces: &[Interface], traits: Traits) -> Result<()> {
     bpffs::look(lab)?;
     // Sizes of maps that are there already count for nothing.
     let sizes = object::Sizes {
@@ -301,7 +296,7 @@ pub fn upgrade(lab: &str, interfaces: &[Interface], uplink_header: u32) -> Resul
         zones: 1,
         interfaces: 1,
         rules: 1,
-        uplink_header,
+        traits,
     };
     let mut object = object::load_onto(&bpffs::folder(lab), &sizes)?;
     programs::install(&mut object, lab)?;

@@ -4,9 +4,25 @@ use std::path::Path;
 
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use netlab_common::abi::{config, names};
+use netlab_common::net::eth;
 
 /// The object as `cargo xtask build` made it.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("NETLAB_EBPF_OBJECT"));
+
+/// Constants of the programs: the verifier knows them, and drops what they make needless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Bytes of the uplink's link header: Ethernet's, or none.
+    pub uplink_header: u32,
+    /// 1 if packets and bytes are counted, else 0.
+    pub counting: u32,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Traits { uplink_header: eth::LEN as u32, counting: 1 }
+    }
+}
 
 /// How many entries the maps shall have room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +43,8 @@ pub struct Sizes {
     pub interfaces: u32,
     /// Rules.
     pub rules: u32,
-    /// Bytes of the uplink's link header: Ethernet's, or none. No size of a map, but it is fixed with them.
-    pub uplink_header: u32,
+    /// No sizes of maps, but they are fixed with them.
+    pub traits: Traits,
 }
 
 /// Creates the maps, and has the programs ready for the verifier.
@@ -72,7 +88,8 @@ fn loader(sizes: &Sizes) -> EbpfLoader<'_> {
         loader.override_global(aya_log::LEVEL, &SILENT, true).map_max_entries(MESSAGES.0, MESSAGES.1);
     }
     loader
-        .override_global(names::UPLINK_HEADER, &sizes.uplink_header, true)
+        .override_global(names::UPLINK_HEADER, &sizes.traits.uplink_header, true)
+        .override_global(names::COUNTING, &sizes.traits.counting, true)
         .map_max_entries(names::FLOWS, sizes.flows)
         .map_max_entries(names::KEYS, sizes.flows * 2)
         .map_max_entries(names::FREE_SLOTS, sizes.flows)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aya::Ebpf;
 use aya::pin::PinError;
-use aya::programs::{SchedClassifier, Xdp};
+use aya::programs::{ProgramError, SchedClassifier, Xdp};
 use aya_obj::programs::XdpAttachType;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
@@ -26,17 +26,34 @@ pub fn install(object: &mut Ebpf, lab: &str) -> Result<()> {
         let refused = |source| Error::Program { name, source: Box::new(source) };
         let program: &mut SchedClassifier =
             object.program_mut(name).ok_or(Error::Absent { name })?.try_into().map_err(refused)?;
-        program.load().map_err(refused)?;
+        uninterrupted(|| program.load()).map_err(refused)?;
         pin(lab, name, |path| program.pin(path))?;
     }
     for name in names::CROSS_PROGRAMS {
         let refused = |source| Error::Program { name, source: Box::new(source) };
         let program: &mut Xdp =
             object.program_mut(name).ok_or(Error::Absent { name })?.try_into().map_err(refused)?;
-        program.load().map_err(refused)?;
+        uninterrupted(|| program.load()).map_err(refused)?;
         pin(lab, name, |path| program.pin(path))?;
     }
     Ok(())
+}
+
+/// Loads a program, again and again while signals end the attempt: the verifier gives up with `EAGAIN` when one is
+/// pending (since Linux 5.0), and whether Ctrl-C ends anything is for others to say.
+fn uninterrupted(
+    mut load: impl FnMut() -> std::result::Result<(), ProgramError>,
+) -> std::result::Result<(), ProgramError> {
+    /// So many signals come in no second or two.
+    const ATTEMPTS: usize = 16;
+    let again = |failure: &ProgramError| matches!(failure, ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(libc::EAGAIN));
+    for _ in 1..ATTEMPTS {
+        match load() {
+            Err(failure) if again(&failure) => {}
+            done => return done,
+        }
+    }
+    load()
 }
 
 /// Pins a program by another file in the earlier one's place, so that there is one by this name at any moment.
@@ -64,4 +81,40 @@ pub fn open(lab: &str, name: &'static str) -> Result<SchedClassifier> {
 pub fn open_xdp(lab: &str, name: &'static str) -> Result<Xdp> {
     Xdp::from_pin(bpffs::program(lab, name), XdpAttachType::Interface)
         .map_err(|source| Error::Program { name, source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn failed(number: i32) -> ProgramError {
+        ProgramError::LoadError {
+            io_error: io::Error::from_raw_os_error(number),
+            verifier_log: aya_obj::VerifierLog::new(String::new()),
+        }
+    }
+
+    #[test]
+    fn a_signal_while_the_verifier_works_ends_no_load_and_a_refusal_does_at_once() {
+        let mut attempts = 0;
+        let loaded = uninterrupted(|| {
+            attempts += 1;
+            if attempts < 3 { Err(failed(libc::EAGAIN)) } else { Ok(()) }
+        });
+        assert!(loaded.is_ok() && attempts == 3);
+        let mut attempts = 0;
+        let refused = uninterrupted(|| {
+            attempts += 1;
+            Err(failed(libc::EINVAL))
+        });
+        assert!(refused.is_err() && attempts == 1);
+        let mut attempts = 0;
+        let never = uninterrupted(|| {
+            attempts += 1;
+            Err(failed(libc::EAGAIN))
+        });
+        assert!(never.is_err() && attempts == 16);
+    }
 }

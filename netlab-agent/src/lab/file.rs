@@ -32,6 +32,7 @@ pub struct HostTable {
     pub forwarding: Option<Spanned<bool>>,
     pub datapath: Option<Text>,
     pub bypass: Option<Text>,
+    pub counters: Option<Spanned<bool>>,
     pub routes: Vec<RouteTable>,
     pub sysctls: Vec<(Text, Text)>,
     /// Reading it found nothing wrong, so what is not in it was really left out.
@@ -198,6 +199,7 @@ fn host(top: &Table<'_>, problems: &Problems) -> HostTable {
         host.forwarding = table.flag("forwarding");
         host.datapath = table.text("datapath");
         host.bypass = table.text("bypass");
+        host.counters = table.flag("counters");
         host.routes = routes(&table);
         host.sysctls = table.settings("sysctl");
     }

@@ -61,6 +61,8 @@ pub struct Host {
     pub datapath: Datapath,
     /// Whether packets of established flows pass by its stack.
     pub bypass: Bypass,
+    /// Whether packets and bytes are counted, by hook, rule and flow.
+    pub counters: bool,
     /// Routes to add in the host's namespace.
     pub routes: Vec<Route>,
     /// `net.*` sysctls to set in the host's namespace, put back by `down`: dotted name, value.

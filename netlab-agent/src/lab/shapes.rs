@@ -28,6 +28,7 @@ pub const HOST: Shape = Shape {
         ("forwarding", "forwarding = true"),
         ("datapath", "datapath = \"xdp\""),
         ("bypass", "bypass = \"never\""),
+        ("counters", "counters = false"),
         ("routes", "routes = [{ to = \"default\", via = \"192.168.0.1\" }]"),
         ("sysctl", "sysctl = { \"net.ipv4.ip_default_ttl\" = 64 }"),
     ],

@@ -77,6 +77,9 @@ pub const MAPS: [&str; 23] = [
 /// The constant that says how long the uplink's link header is.
 pub const UPLINK_HEADER: &str = "NL_UPLINK_HEADER";
 
+/// The constant that says whether packets and bytes are counted.
+pub const COUNTING: &str = "NL_COUNTING";
+
 /// The TC programs, in the order of [`Hook::ALL`](super::hook::Hook::ALL).
 pub const TC_PROGRAMS: [&str; 5] =
     ["nl_tc_port_in", "nl_tc_port_out", "nl_tc_up_in", "nl_tc_up_out", "nl_tc_local_out"];

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use aya::programs::{SchedClassifier, Xdp};
-use netlab_agent::datapath::object::{self, Sizes};
+use netlab_agent::datapath::object::{self, Sizes, Traits};
 use netlab_common::abi::names;
 
 fn main() -> anyhow::Result<()> {
@@ -16,7 +16,7 @@ fn main() -> anyhow::Result<()> {
         zones: 8,
         interfaces: 8,
         rules: 8,
-        uplink_header: 14,
+        traits: Traits::default(),
     };
     let mut object = object::load(&sizes).context("the object does not load")?;
     for name in names::TC_PROGRAMS.into_iter().chain([names::SWEEP_PROGRAM]) {

@@ -5,7 +5,7 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, PerCpuArray, PerCpuValues, Queue};
 use aya::{Ebpf, Pod};
 use bytemuck::Zeroable;
-use netlab_agent::datapath::object::Sizes;
+use netlab_agent::datapath::object::{Sizes, Traits};
 use netlab_common::abi::config::Config;
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
@@ -32,7 +32,7 @@ pub fn sizes(rules: &Rules) -> Sizes {
         zones: 16,
         interfaces: 16,
         rules: 16,
-        uplink_header: 14,
+        traits: Traits::default(),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn check(file: &File, problems: &Problems) -> Lab {
         datapath,
         bypass: settings::word(file.host.bypass.as_ref(), "bypass", &Bypass::WORDS, problems)
             .unwrap_or_default(),
+        counters: file.host.counters.as_ref().is_none_or(|flag| flag.value),
         routes: host_routes,
         sysctls: settings::sysctls(&file.host.sysctls, file.host.forwarding.as_ref(), problems),
     };
