@@ -4,9 +4,10 @@ use core::ops::Deref;
 
 use crate::abi::config::{Config, Timeout};
 use crate::abi::event::Event;
-use crate::abi::flow::{Direction, FlowRef, Status, Tuple};
+use crate::abi::flow::{Direction, FlowRef, Glance, Status, Tuple, life};
 use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
+use crate::abi::recent::Recent;
 use crate::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use crate::abi::verdict::Verdict;
 use crate::abi::way::{Exit, Learnt, Way};
@@ -121,6 +122,12 @@ pub trait Ways {
     fn learnt(&self, _slot: u32, _direction: Direction) -> Learnt {
         Learnt::default()
     }
+    /// The hint in the place of a tuple with this hash.
+    fn recent(&self, _hash: u32) -> Recent {
+        Recent::default()
+    }
+    /// Leaves a hint in its place.
+    fn set_recent(&self, _hash: u32, _recent: Recent) {}
     /// Has it remember that, unless its slot has changed hands.
     fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
 }
@@ -175,6 +182,30 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
     fn generation(&self, slot: u32) -> u32;
     /// One of a slot's two tuples.
     fn tuple(&self, slot: u32, direction: Direction) -> Tuple<N>;
+    /// All that a packet needs of its flow if that changes nothing, of one moment; [`life::FREE`] if the slot changes
+    /// hands at this moment.
+    #[inline(always)]
+    fn glance(&self, slot: u32, direction: Direction) -> Glance<N> {
+        let generation = self.generation(slot);
+        let status = self.status(slot).unwrap_or(Status::NOTHING);
+        let (own, other) = (self.tuple(slot, direction), self.tuple(slot, direction.other()));
+        let (last_seen, learnt) = (self.last_seen(slot), self.learnt(slot, direction));
+        let life = if self.generation(slot) == generation { status.life } else { life::FREE };
+        let Status { state, rule, kind, original_hook, reply_hook, .. } = status;
+        Glance {
+            generation,
+            life,
+            state,
+            rule,
+            kind,
+            original_hook,
+            reply_hook,
+            own,
+            other,
+            last_seen,
+            learnt,
+        }
+    }
     /// Moves a slot's life from one value to another; false if it had not the one. Ordered.
     fn change_life(&self, slot: u32, from: u32, to: u32) -> bool;
     /// When a slot's last packet came, in ticks.

@@ -1,8 +1,13 @@
 //! A frame's bytes between the two pointers of a program's context, in the form that the verifier follows.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use netlab_common::packet::Front;
+
+const _: () =
+    assert!(Front::AT == 6 && Front::CHANGED == 22 && Front::LEN == 32, "as the instructions have it");
 
 /// A context that has the pointers.
 pub trait Frame {
@@ -56,4 +61,94 @@ pub unsafe fn at<F: Frame, const L: usize>(context: *const F, offset: usize) -> 
     // SAFETY: the instruction leaves the value as it is.
     unsafe { asm!("{0} += 0", inout(reg) start, options(nomem, nostack, preserves_flags)) };
     if start + L > end as usize { None } else { Some(start as *mut [u8; L]) }
+}
+
+/// Copies bytes in as few reads as there can be. LLVM would read them one by one: it knows no alignment of theirs, and not
+/// that the kernel needs none.
+///
+/// # Safety
+/// `from` is where [`at`] found as many bytes.
+#[inline(always)]
+pub unsafe fn read<const L: usize>(from: *const [u8; L]) -> [u8; L] {
+    let mut bytes = MaybeUninit::<[u8; L]>::uninit();
+    let (from, to) = (from.cast::<u8>(), bytes.as_mut_ptr().cast::<u8>());
+    let mut at = 0;
+    // SAFETY: the caller's promise; each step is within L, and together they are all of it.
+    unsafe {
+        while at + 8 <= L {
+            let word: u64;
+            asm!("{0} = *(u64 *)({1} + 0)", out(reg) word, in(reg) from.add(at), options(readonly, nostack));
+            to.add(at).cast::<u64>().write_unaligned(word);
+            at += 8;
+        }
+        if at + 4 <= L {
+            let word: u64;
+            asm!("{0} = *(u32 *)({1} + 0)", out(reg) word, in(reg) from.add(at), options(readonly, nostack));
+            to.add(at).cast::<u32>().write_unaligned(word as u32);
+            at += 4;
+        }
+        if at + 2 <= L {
+            let word: u64;
+            asm!("{0} = *(u16 *)({1} + 0)", out(reg) word, in(reg) from.add(at), options(readonly, nostack));
+            to.add(at).cast::<u16>().write_unaligned(word as u16);
+            at += 2;
+        }
+        if at < L {
+            to.add(at).write(from.add(at).read());
+        }
+        bytes.assume_init()
+    }
+}
+
+/// The first bytes of a frame, in four reads.
+///
+/// # Safety
+/// `context` is the program's own.
+#[inline(always)]
+pub unsafe fn front<F: Frame>(context: *const F) -> Option<Front> {
+    let (link, first, middle, last): (u64, u64, u64, u64);
+    // SAFETY: the caller's promise, and `at` has found as many bytes as are read.
+    unsafe {
+        let head = at::<F, { Front::AT + Front::LEN }>(context, 0)?;
+        asm!(
+            "{link} = *(u64 *)({head} + 6)",
+            "{first} = *(u64 *)({head} + 14)",
+            "{middle} = *(u64 *)({head} + 22)",
+            "{last} = *(u64 *)({head} + 30)",
+            head = in(reg) head,
+            link = out(reg) link,
+            first = out(reg) first,
+            middle = out(reg) middle,
+            last = out(reg) last,
+            options(readonly, nostack)
+        );
+    }
+    Some(Front { link, first, middle, last })
+}
+
+/// Writes what a translation changes of them, and the Ethernet header up to its type.
+///
+/// # Safety
+/// As for [`front`]; and the frame may be written to.
+#[inline(always)]
+pub unsafe fn set_front<F: Frame>(context: *const F, ethernet: [u8; 12], front: &Front) -> Option<()> {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = ethernet;
+    let (addresses, rest) = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes(rest));
+    // SAFETY: the caller's promise, and `at` has found as many bytes as are written.
+    unsafe {
+        let head = at::<F, { Front::AT + Front::LEN }>(context, 0)?;
+        asm!(
+            "*(u64 *)({head} + 0) = {addresses}",
+            "*(u32 *)({head} + 8) = {rest}",
+            "*(u64 *)({head} + 22) = {middle}",
+            "*(u64 *)({head} + 30) = {last}",
+            head = in(reg) head,
+            addresses = in(reg) addresses,
+            rest = in(reg) u64::from(rest),
+            middle = in(reg) front.middle,
+            last = in(reg) front.last,
+            options(nostack)
+        );
+    }
+    Some(())
 }

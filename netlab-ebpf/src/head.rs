@@ -3,7 +3,7 @@
 //! transport's checksum is left to the helper, which alone knows whether it is partial or complete.
 
 use aya_ebpf::bindings::__sk_buff;
-use netlab_common::packet::{Covered, Packet};
+use netlab_common::packet::{Covered, Front, Packet};
 
 use crate::bytes;
 use crate::tc::TcPacket;
@@ -69,6 +69,24 @@ impl Packet for SkbHead {
     fn store<const L: usize>(&mut self, offset: usize, bytes: [u8; L]) -> Option<()> {
         // SAFETY: as above. The kernel has unshared the head before the program began, because it writes there.
         self.at::<L>(offset).map(|place| unsafe { *place = bytes })
+    }
+
+    #[inline(always)]
+    fn load_quickly<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
+        // SAFETY: as for `load`.
+        self.at::<L>(offset).map(|from| unsafe { bytes::read(from) })
+    }
+
+    #[inline(always)]
+    fn front(&self) -> Option<Front> {
+        // SAFETY: the context is the program's own.
+        unsafe { bytes::front(self.skb) }
+    }
+
+    #[inline(always)]
+    fn set_front(&mut self, ethernet: [u8; 12], front: &Front) -> Option<()> {
+        // SAFETY: as above, and as for `store`.
+        unsafe { bytes::set_front(self.skb, ethernet, front) }
     }
 
     #[inline(always)]

@@ -19,6 +19,7 @@ mod head;
 mod log;
 mod maps;
 mod rules;
+mod slot;
 mod stages;
 mod sweep;
 mod tables;
@@ -44,7 +45,7 @@ macro_rules! on_skbs {
                 return tc::GO_ON;
             }
             let skb = context.skb.skb;
-            let frame = pipeline::frame(&TcPacket::new(skb));
+            let frame = || pipeline::frame(&TcPacket::new(skb));
             let decision = pipeline::decide($hook, frame, &mut stages::$stages(skb), &MapTables);
             log::decided(&context, $hook, decision);
             tc::action($hook, decision, &context)
@@ -56,7 +57,7 @@ macro_rules! on_frames {
     ($($program:ident, $stages:ident => $hook:expr;)*) => { $(
         #[xdp]
         pub fn $program(context: XdpContext) -> u32 {
-            let frame = pipeline::frame(&XdpPacket::new(context.ctx));
+            let frame = || pipeline::frame(&XdpPacket::new(context.ctx));
             let decision = pipeline::decide($hook, frame, &mut stages::$stages(context.ctx), &MapTables);
             log::decided(&context, $hook, decision);
             xdp::action(decision)

@@ -8,6 +8,7 @@ use netlab_common::abi::event::EVENTS as EVENT_COUNT;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
 use netlab_common::abi::fragment::{self, Fragment, FragmentKey, WAITING_LEN, Waiting};
 use netlab_common::abi::port::{Pulse, Shard};
+use netlab_common::abi::recent::{self, Recent};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_common::abi::way::{self, Exit, Way};
@@ -105,6 +106,10 @@ pub static EXITS: HashMap<u32, Exit> = HashMap::with_max_entries(1, 0);
 /// What was learnt of ways out.
 #[map(name = "NL_WAYS")]
 pub static WAYS: Array<Way> = Array::with_max_entries(way::WAYS, 0);
+
+/// Where flows are that had a packet lately. Mappable, so that tests can empty it at once.
+#[map(name = "NL_RECENT")]
+pub static RECENT: Array<Recent> = Array::with_max_entries(recent::RECENT, BPF_F_MMAPABLE);
 
 /// Counters of each rule.
 #[map(name = "NL_RULES")]

@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event::Event;
-use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple, life};
+use netlab_common::abi::flow::{Direction, FlowRef, Glance, NO_SLOT, Status, Tuple, life};
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::verdict::{Verdict, received_index, verdict_index};
 use netlab_common::conntrack::create::NewFlow;
@@ -15,7 +15,7 @@ use crate::byhand::{no_tuple, word_of};
 use crate::maps::{
     CONFIG, CONTACTS, DRAFT, FLOWS, FREE_SLOTS, FRESH_SLOT, HEADERS, KEYS, PORTS, PULSE, SOURCES,
 };
-use crate::{atomic, counts};
+use crate::{atomic, counts, slot};
 
 /// The lab's maps.
 pub struct MapTables;
@@ -44,6 +44,11 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
+        // The key is put together out of words, because the kernel hashes words: bytes that were just written one by one
+        // would keep it waiting.
+        let words = key.words();
+        // SAFETY: a tuple is these four words.
+        let key = unsafe { &*(&raw const words).cast::<Tuple<4>>() };
         // SAFETY: the value is one aligned word and is copied at once. Should its element be reused meanwhile,
         // it is another key's whole reference, and the generation or the tuple in the slot will not match.
         KEYS.get_ptr(key).map(|word| FlowRef(unsafe { word.cast::<u64>().read_volatile() }))
@@ -148,29 +153,7 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn write_flow(&self, slot: u32, new: &NewFlow<4>) {
-        if let Some(flow) = FLOWS.get_ptr_mut(slot) {
-            let head = new.head(0);
-            // SAFETY: the pointer is to a whole aligned slot, and no key leads to it yet. Nobody but its
-            // maker takes a forming slot for anything, in whatever order the words are written. Zero is a
-            // value of every counter. The words that are left out are not the maker's to set: `generation`
-            // is the slot's, and `users` may be counted at this moment.
-            unsafe {
-                let to = &raw mut (*flow).head;
-                (*to).life = head.life;
-                (*to).state = head.state;
-                (*to).rule = head.rule;
-                (*to).mapping = head.mapping;
-                (*to).created = head.created;
-                (*to).original_hook = head.original_hook;
-                (*to).reply_hook = head.reply_hook;
-                (*to).kind = head.kind;
-                (*to).filtering = head.filtering;
-                (*to).original = head.original;
-                (*to).reply = head.reply;
-                (&raw mut (*flow).counters).write_bytes(0, 1);
-                (*flow).counters.last_seen = new.now;
-            }
-        }
+        slot::write(slot, new);
     }
 
     #[inline(always)]
@@ -183,24 +166,7 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn status(&self, slot: u32) -> Option<Status> {
-        let flow = FLOWS.get_ptr(slot)?;
-        // SAFETY: the pointer is to a whole aligned slot, and the reads are of aligned words, in this order
-        // and each time anew.
-        unsafe {
-            Some(Status {
-                rule: (*flow).head.rule,
-                mapping: (*flow).head.mapping,
-                original_hook: (*flow).head.original_hook,
-                reply_hook: (*flow).head.reply_hook,
-                kind: (*flow).head.kind,
-                filtering: (*flow).head.filtering,
-                protocol: (*flow).head.original.protocol,
-                life: (&raw const (*flow).head.life).read_volatile(),
-                state: (&raw const (*flow).head.state).read_volatile(),
-                users: (&raw const (*flow).head.users).read_volatile(),
-                generation: (&raw const (*flow).head.generation).read_volatile(),
-            })
-        }
+        slot::status(slot)
     }
 
     #[inline(always)]
@@ -220,6 +186,11 @@ impl Tables<4> for MapTables {
                 Direction::Reply => (*flow).head.reply,
             }
         }
+    }
+
+    #[inline(always)]
+    fn glance(&self, slot: u32, direction: Direction) -> Glance<4> {
+        slot::glance(slot, direction)
     }
 
     #[inline(always)]

@@ -1,11 +1,14 @@
 //! `Ways` on the maps.
 
+use core::mem::transmute;
+
 use netlab_common::abi::flow::{Direction, FlowRef};
+use netlab_common::abi::recent::Recent;
 use netlab_common::abi::way::{Exit, Learnt, Way};
 use netlab_common::tables::Ways;
 
 use crate::atomic;
-use crate::maps::{EPOCH, EXITS, FLOWS, WAYS};
+use crate::maps::{EPOCH, EXITS, FLOWS, RECENT, WAYS};
 use crate::tables::MapTables;
 
 impl Ways for MapTables {
@@ -25,23 +28,25 @@ impl Ways for MapTables {
 
     #[inline(always)]
     fn way(&self, number: u32) -> Way {
-        let nothing = Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, ethernet: [0; 12] };
-        let Some(place) = WAYS.get_ptr(number) else { return nothing };
+        const NOTHING: Way = Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, ethernet: [0; 12] };
+        let Some(place) = WAYS.get_ptr(number) else { return NOTHING };
         // SAFETY: the pointer is to a whole aligned entry; the version is read before and after the rest, each time
         // anew.
         unsafe {
             let version = &raw const (*place).version;
             let before = version.read_volatile();
-            let mut way = Way {
+            let ethernet = (&raw const (*place).ethernet).cast::<u32>();
+            let ethernet = [0, 1, 2].map(|index| ethernet.add(index).read_volatile());
+            let way = Way {
                 version: before,
                 epoch: (&raw const (*place).epoch).read_volatile(),
                 interface: (&raw const (*place).interface).read_volatile(),
                 flags: (&raw const (*place).flags).read_volatile(),
                 mtu: (&raw const (*place).mtu).read_volatile(),
-                ethernet: (&raw const (*place).ethernet).read_volatile(),
+                ethernet: transmute::<[u32; 3], [u8; 12]>(ethernet),
             };
             if before & 1 != 0 || version.read_volatile() != before {
-                way.epoch = 0;
+                return NOTHING;
             }
             way
         }
@@ -70,6 +75,22 @@ impl Ways for MapTables {
         let Some(flow) = FLOWS.get_ptr(slot) else { return Learnt(0) };
         // SAFETY: the pointer is to a whole aligned slot; the read is of one aligned word.
         Learnt(unsafe { (&raw const (*flow).counters.ways[direction as usize & 1]).read_volatile() })
+    }
+
+    #[inline(always)]
+    fn recent(&self, hash: u32) -> Recent {
+        // SAFETY: the pointer is to one aligned word.
+        RECENT
+            .get_ptr(Recent::place(hash))
+            .map_or(Recent(0), |hint| Recent(unsafe { hint.cast::<u64>().read_volatile() }))
+    }
+
+    #[inline(always)]
+    fn set_recent(&self, hash: u32, recent: Recent) {
+        if let Some(hint) = RECENT.get_ptr_mut(Recent::place(hash)) {
+            // SAFETY: the pointer is to one aligned word.
+            unsafe { hint.cast::<u64>().write_volatile(recent.0) };
+        }
     }
 
     #[inline(always)]

@@ -5,10 +5,11 @@ use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{
     bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
 };
+use netlab_common::abi::flow::Tuple;
 use netlab_common::abi::verdict::Disposition;
 use netlab_common::abi::way::exit;
 use netlab_common::net::{checksum, eth};
-use netlab_common::packet::{Covered, Packet};
+use netlab_common::packet::{Covered, Front, Packet};
 use netlab_common::pipeline::{Across, Decision, Way};
 
 use crate::bytes;
@@ -95,6 +96,24 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
+    fn load_quickly<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
+        // SAFETY: as for `load`.
+        self.at::<L>(offset).map(|from| unsafe { bytes::read(from) })
+    }
+
+    #[inline(always)]
+    fn front(&self) -> Option<Front> {
+        // SAFETY: the context is the program's own.
+        unsafe { bytes::front(self.context) }
+    }
+
+    #[inline(always)]
+    fn set_front(&mut self, ethernet: [u8; 12], front: &Front) -> Option<()> {
+        // SAFETY: as above, and as for `store`.
+        unsafe { bytes::set_front(self.context, ethernet, front) }
+    }
+
+    #[inline(always)]
     fn wrap<const L: usize>(&mut self, keep: usize) -> Option<()> {
         let ethernet: [u8; eth::LEN] = self.load(0)?;
         let wanted = (eth::LEN + L + keep) as i32;
@@ -125,12 +144,41 @@ impl Packet for XdpPacket {
         to: [u8; L],
         covered: Covered,
     ) -> Option<()> {
-        let field = self.load(offset)?;
+        let place = self.at::<2>(offset)?;
+        // SAFETY: `at` compared the end with the frame's, in the form the verifier follows.
+        let field = unsafe { bytes::read(place) };
         let updated = if covered.udp {
             checksum::update_udp(field, from, to)
         } else {
             checksum::update(field, from, to)
         };
-        self.store(offset, updated)
+        // SAFETY: as above.
+        unsafe { *place = updated };
+        Some(())
+    }
+
+    // All at once, which comes to the same.
+    #[inline(always)]
+    fn update_tuple_checksum(
+        &mut self,
+        offset: usize,
+        from: &Tuple<4>,
+        to: &Tuple<4>,
+        udp: bool,
+    ) -> Option<()> {
+        if from.is(to) {
+            return Some(());
+        }
+        let ([src, dst, ports, _], [new_src, new_dst, new_ports, _]) = (from.words(), to.words());
+        let changes = checksum::changes(src, new_src)
+            + checksum::changes(dst, new_dst)
+            + checksum::changes(ports, new_ports);
+        let place = self.at::<2>(offset)?;
+        // SAFETY: `at` compared the end with the frame's, in the form the verifier follows.
+        let field = u16::from_ne_bytes(unsafe { bytes::read(place) });
+        let sum = if udp { checksum::changed_udp(field, changes) } else { checksum::changed(field, changes) };
+        // SAFETY: as above.
+        unsafe { *place = sum.to_ne_bytes() };
+        Some(())
     }
 }

@@ -13,6 +13,7 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
 use netlab_common::abi::fragment::{FRAGMENTS, Fragment, FragmentKey, WAITING, Waiting};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
+use netlab_common::abi::recent::{RECENT, Recent};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_common::abi::way::{Exit, WAYS, Way};
@@ -56,7 +57,7 @@ macro_rules! is {
     };
 }
 
-fn expected() -> [Expected; 23] {
+fn expected() -> [Expected; 24] {
     let row = |name, data, key, value, entries| Expected { name, data, key, value, entries };
     let index = size_of::<u32>();
     let (tuple, reference) = (size_of::<Tuple<4>>(), size_of::<FlowRef>());
@@ -84,6 +85,7 @@ fn expected() -> [Expected; 23] {
         row(names::EPOCH, is!(Array), index, size_of::<u32>(), 1),
         row(names::EXITS, is!(HashMap), index, size_of::<Exit>(), SIZES.interfaces),
         row(names::WAYS, is!(Array), index, size_of::<Way>(), WAYS),
+        row(names::RECENT, is!(Array), index, size_of::<Recent>(), RECENT),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
         row(names::EVENTS, is!(Array), index, size_of::<u64>(), EVENTS),

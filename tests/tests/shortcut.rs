@@ -24,11 +24,17 @@ fn with_echoes() -> Machine {
 
 /// Asks from one socket so many times, and fails unless every datagram is answered.
 fn ask(machine: &Machine, from: &str, to: &str, times: u32) {
+    ask_from(machine, from, 0, to, times);
+}
+
+/// As [`ask`], from a port.
+fn ask_from(machine: &Machine, from: &str, port: u16, to: &str, times: u32) {
+    let source = port;
     let (address, port) = to.split_once(':').expect("an address and a port");
     let script = format!(
         "python3 - <<'END'
 import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.connect((\"{address}\", {port}))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.bind((\"\", {source})); s.connect((\"{address}\", {port}))
 for i in range({times}):
     s.send(b'%d' % i); assert s.recv(999).endswith(b'say %d' % i), i
     time.sleep(0.01)
@@ -73,6 +79,24 @@ fn established_flows_cross_past_the_stack_out_in_and_through_a_forward() {
     let before = received(&machine, "port_out");
     ask(&machine, "internet", "192.168.0.108:8000", 100);
     assert!(received(&machine, "port_out") - before < 20, "{}", machine.netlab(["stats"]).ok());
+}
+
+#[test]
+fn a_flow_that_begins_anew_in_another_place_crosses_again() {
+    if !need_root() {
+        return;
+    }
+    let machine = with_echoes();
+    ask_from(&machine, "earth", 5555, "8.8.8.8:7", 50);
+    let _ = machine.netlab(["conntrack", "flush"]).ok();
+    // They get the place that has become free.
+    for port in 6001..6009 {
+        ask_from(&machine, "earth", port, "8.8.8.8:7", 3);
+    }
+    let before = received(&machine, "uplink_out");
+    ask_from(&machine, "earth", 5555, "8.8.8.8:7", 100);
+    let by_the_stack = received(&machine, "uplink_out") - before;
+    assert!(by_the_stack < 20, "{by_the_stack} of 100");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod names;
 #[expect(unsafe_code, reason = "plain-old-data marks are unsafe traits; this is their one home")]
 mod pod;
 pub mod port;
+pub mod recent;
 pub mod rule;
 pub mod verdict;
 pub mod way;

@@ -40,6 +40,8 @@ pub const EPOCH: &str = "NL_EPOCH";
 pub const EXITS: &str = "NL_EXITS";
 /// Array of ways out that were learnt.
 pub const WAYS: &str = "NL_WAYS";
+/// [`Recent`](super::recent::Recent).
+pub const RECENT: &str = "NL_RECENT";
 /// Per-CPU array of rule counters.
 pub const RULE_COUNTERS: &str = "NL_RULES";
 /// Per-CPU array of received and verdict counters.
@@ -48,7 +50,7 @@ pub const VERDICT_COUNTERS: &str = "NL_VERDICTS";
 pub const EVENTS: &str = "NL_EVENTS";
 
 /// All maps.
-pub const MAPS: [&str; 23] = [
+pub const MAPS: [&str; 24] = [
     FLOWS,
     KEYS,
     FREE_SLOTS,
@@ -69,6 +71,7 @@ pub const MAPS: [&str; 23] = [
     EPOCH,
     EXITS,
     WAYS,
+    RECENT,
     RULE_COUNTERS,
     VERDICT_COUNTERS,
     EVENTS,

@@ -9,6 +9,7 @@ use super::config::{Config, TIMEOUTS};
 use super::flow::{Counters, Flow, FlowRef, Head, Tuple};
 use super::fragment::{Fragment, FragmentKey, WAITING_LEN, Waiting};
 use super::port::{Pulse, Shard, WORDS};
+use super::recent::Recent;
 use super::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, TARGETS, Target,
 };
@@ -53,4 +54,5 @@ plain_data! {
     Count = 8, 8;
     Exit = 4, 4, 6, 2;
     Way = 5 * 4, 12;
+    Recent = 8;
 }

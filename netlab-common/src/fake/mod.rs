@@ -13,6 +13,7 @@ use crate::abi::flow::{Counters, Direction, Flow, FlowRef, Head, NO_SLOT, Status
 use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::port::{Pulse, Shard, WORDS};
+use crate::abi::recent::Recent;
 use crate::abi::rule::{Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone};
 use crate::abi::verdict::{Count, Verdict, received_index, verdict_index};
 use crate::abi::way::{Exit, Way};
@@ -63,6 +64,8 @@ pub struct MemTables {
     pub exits: RefCell<BTreeMap<u32, Exit>>,
     /// What was learnt of ways.
     pub ways: RefCell<BTreeMap<u32, Way>>,
+    /// Hints by place.
+    pub recent: RefCell<BTreeMap<u32, Recent>>,
     /// When the agent swept, and a refusal was answered.
     pub pulse: Cell<Pulse>,
     /// Ports of forwards.
@@ -109,6 +112,7 @@ impl MemTables {
             epoch: Cell::new(0),
             exits: RefCell::default(),
             ways: RefCell::default(),
+            recent: RefCell::default(),
             pulse: Cell::new(Pulse::default()),
             forward_ports: BTreeMap::new(),
             forwards: RefCell::default(),

@@ -2,6 +2,7 @@
 
 use super::MemTables;
 use crate::abi::flow::{Direction, FlowRef};
+use crate::abi::recent::Recent;
 use crate::abi::way::{Exit, Learnt, Way};
 use crate::tables::Ways;
 
@@ -30,6 +31,14 @@ impl Ways for MemTables {
 
     fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
         Learnt(self.flows.borrow()[slot as usize].counters.ways[direction as usize])
+    }
+
+    fn recent(&self, hash: u32) -> Recent {
+        self.recent.borrow().get(&Recent::place(hash)).copied().unwrap_or_default()
+    }
+
+    fn set_recent(&self, hash: u32, recent: Recent) {
+        let _ = self.recent.borrow_mut().insert(Recent::place(hash), recent);
     }
 
     fn set_learnt(&self, to: FlowRef, learnt: Learnt) {

@@ -1,8 +1,8 @@
 //! The Internet checksum: whole (RFC 1071) and brought up to date after a change (RFC 1624).
 //!
 //! The sum is over 16-bit words in one's complement, and has the property that byte order does not matter as
-//! long as it is the same throughout: summing byte-swapped words gives the byte-swapped sum. So words are
-//! always taken as big-endian here, and the result is put back as big-endian, on every machine.
+//! long as it is the same throughout: summing byte-swapped words gives the byte-swapped sum. Whole checksums take words
+//! as big-endian and put the result back as such; updates take them as the machine does, and two at once.
 //!
 //! In one's complement zero has two faces, `0x0000` and `0xffff`. The kernel's helpers seed their sum so
 //! that an update never yields `0xffff`; [`update`] does the same, or the hooks would differ by that bit.
@@ -11,28 +11,52 @@
 #[inline(always)]
 #[must_use]
 pub fn update<const L: usize>(field: [u8; 2], from: [u8; L], to: [u8; L]) -> [u8; 2] {
-    // RFC 1624 equation 3: HC' = ~(~HC + ~m + m'). The 0xffff is a zero that keeps the sum from being +0.
-    let mut sum = 0xffff + u32::from(!u16::from_be_bytes(field));
-    let mut i = 0;
-    while i + 1 < L {
-        sum += u32::from(!u16::from_be_bytes([from[i], from[i + 1]]));
-        sum += u32::from(u16::from_be_bytes([to[i], to[i + 1]]));
-        i += 2;
-    }
-    (!fold(sum)).to_be_bytes()
-}
-
-/// Whether an IPv4 header without options has the checksum that it should.
-#[inline(always)]
-#[must_use]
-pub fn is_right(header: &[u8; 20]) -> bool {
     let mut sum = 0;
     let mut i = 0;
-    while i + 1 < 20 {
-        sum += u32::from(u16::from_be_bytes([header[i], header[i + 1]]));
-        i += 2;
+    while i + 3 < L {
+        sum += u64::from(!u32::from_ne_bytes([from[i], from[i + 1], from[i + 2], from[i + 3]]));
+        sum += u64::from(u32::from_ne_bytes([to[i], to[i + 1], to[i + 2], to[i + 3]]));
+        i += 4;
     }
-    fold(sum) == 0xffff
+    if i + 1 < L {
+        sum += u64::from(!u16::from_ne_bytes([from[i], from[i + 1]]));
+        sum += u64::from(u16::from_ne_bytes([to[i], to[i + 1]]));
+    }
+    changed(u16::from_ne_bytes(field), sum).to_ne_bytes()
+}
+
+/// A checksum after changes whose sum is given: of each word the complement of what it was, and what it has become, words
+/// of 16 or 32 bits alike. All in the same order of bytes. At most 2^40 of it.
+#[inline(always)]
+#[must_use]
+pub fn changed(field: u16, changes: u64) -> u16 {
+    // RFC 1624 equation 3: HC' = ~(~HC + ~m + m'). The 0xffff is a zero that keeps the sum from being +0.
+    !folded(0xffff + u64::from(!field) + changes)
+}
+
+/// As [`changed`], for UDP over IPv4: see [`update_udp`].
+#[inline(always)]
+#[must_use]
+pub fn changed_udp(field: u16, changes: u64) -> u16 {
+    match (field, changed(field, changes)) {
+        (0, _) => 0,
+        (_, 0) => 0xffff,
+        (_, sum) => sum,
+    }
+}
+
+/// What becomes of words of 32 bits, as [`changed`] takes it.
+#[inline(always)]
+#[must_use]
+pub fn changes(from: u32, to: u32) -> u64 {
+    u64::from(!from) + u64::from(to)
+}
+
+/// Whether the sum of all words under a checksum, itself included, is what it should be. At most 2^40.
+#[inline(always)]
+#[must_use]
+pub fn is_all_ones(sum: u64) -> bool {
+    folded(sum) == 0xffff
 }
 
 /// As [`update`], for UDP over IPv4: a field of zero means no checksum and stays, and a checksum that comes
@@ -82,6 +106,14 @@ pub fn of_words<const L: usize>(start: u32, bytes: &[u8; L], from: usize, to: us
         i += 2;
     }
     (!fold(sum)).to_be_bytes()
+}
+
+/// As [`fold`], of up to 2^41: what the first two steps leave is 17 bits long.
+#[inline(always)]
+fn folded(sum: u64) -> u16 {
+    let once = (sum & 0xffff) + (sum >> 16);
+    let twice = (once & 0xffff) + (once >> 16);
+    ((twice & 0xffff) + (twice >> 16)) as u16
 }
 
 #[inline(always)]

@@ -133,7 +133,7 @@ fn now<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
 #[inline(always)]
 pub fn run<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> Decision {
     let frame = frame(packet);
-    decide(hook, frame, &mut Here { hook, packet, tables, env }, tables)
+    decide(hook, || frame, &mut Here { hook, packet, tables, env }, tables)
 }
 
 /// What hooks count of a packet.
@@ -144,7 +144,12 @@ pub fn frame<P: Packet>(packet: &P) -> Traffic {
 
 /// As [`run`], with stages of the caller's: a packet that is this much on the wire comes to a hook.
 #[inline(always)]
-pub fn decide<S: Stages, T: Tables<4>>(hook: Hook, frame: Traffic, stages: &mut S, tables: &T) -> Decision {
+pub fn decide<S: Stages, T: Tables<4>>(
+    hook: Hook,
+    frame: impl FnOnce() -> Traffic,
+    stages: &mut S,
+    tables: &T,
+) -> Decision {
     if hook.is_ingress() {
         match Across(stages.cross(0)) {
             Across::NOT => {}
@@ -152,6 +157,7 @@ pub fn decide<S: Stages, T: Tables<4>>(hook: Hook, frame: Traffic, stages: &mut 
             across => return Decision { verdict: Verdict::Established, way: Way::Across(across) },
         }
     }
+    let frame = frame();
     tables.count_received(hook, frame);
     let arrival = Arrival(stages.arrive(0));
     let stage = match arrival.verdict() {

@@ -6,15 +6,16 @@
 //! flow names, and gets what the host's routing would give it: one hop less, and its neighbour's address. Whatever
 //! is out of the ordinary, or might have to be answered by the host, goes the whole way.
 
-use super::{frame, now};
+use super::now;
 use crate::abi::clock;
-use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, Status, Tuple, life};
+use crate::abi::flow::{Direction, FlowRef, Glance, Kind, NO_RULE, Tuple, life};
 use crate::abi::hook::Hook;
+use crate::abi::recent::Recent;
 use crate::abi::verdict::Verdict;
 use crate::abi::way::{WAY_TICKS, Way};
 use crate::conntrack::state;
-use crate::net::{checksum, eth, ipv4, ports, protocol, tcp, udp};
-use crate::packet::{Covered, Packet, Segment, Transport};
+use crate::net::{eth, hash, ipv4, protocol, tcp, udp};
+use crate::packet::{Front, Packet, Segment, Transport};
 use crate::pipeline::known;
 use crate::tables::{Env, Tables, Traffic};
 
@@ -43,11 +44,7 @@ const LIVELY: u32 = 14;
 #[derive(Clone, Copy)]
 struct Seen {
     is_ordinary: bool,
-    tuple: Tuple<4>,
-    /// Time to live and protocol, then the checksum.
-    header: [u8; 4],
-    /// Bytes from the IP header on.
-    len: u32,
+    front: Front,
     /// Bytes of both headers.
     repeated: u32,
     segment: Segment,
@@ -57,9 +54,7 @@ struct Seen {
 impl Seen {
     const NOT: Seen = Seen {
         is_ordinary: false,
-        tuple: Tuple { src: [0; 4], dst: [0; 4], sport: [0; 2], dport: [0; 2], protocol: 0, pad: [0; 3] },
-        header: [0; 4],
-        len: 0,
+        front: Front { link: 0, first: 0, middle: 0, last: 0 },
         repeated: 0,
         segment: Segment { sequence: 0, ack: 0, len: 0 },
         flags: 0,
@@ -67,14 +62,12 @@ impl Seen {
 
     #[inline(always)]
     fn transport(&self) -> Transport {
-        if self.tuple.protocol == protocol::TCP { Transport::Tcp(self.flags) } else { Transport::Udp }
+        if self.front.protocol() == protocol::TCP { Transport::Tcp(self.flags) } else { Transport::Udp }
     }
 }
 
-/// The IP header's offset: interfaces without Ethernet are not left by shortcuts.
-const IP: usize = eth::LEN;
-/// Without options.
-const TRANSPORT: usize = IP + ipv4::MIN_LEN;
+/// Where an ordinary packet has its transport's header: interfaces without Ethernet are not left by shortcuts.
+const TRANSPORT: usize = eth::LEN + ipv4::MIN_LEN;
 
 /// Takes a packet across the host at a hook where it comes in, if it may, and counts it then.
 #[inline(always)]
@@ -87,172 +80,132 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     if !seen.is_ordinary {
         return Across::NOT;
     }
-    let Some(to) = tables.find_key(&seen.tuple) else { return Across::NOT };
+    let (tuple, len) = (seen.front.tuple(), seen.front.total_len());
+    let hash = hash::quick(tuple.words());
+    let Some(place) = find(&tuple, hash, tables) else { return Across::NOT };
     let now = now(tables, env);
-    let learnt = tables.learnt(to.slot(), to.direction());
-    if learnt.way() == 0 || !learnt.is_of(to.generation()) || learnt.age(now) >= WAY_TICKS {
+    let flow = tables.glance(place.slot(), place.direction());
+    if !flow.own.is(&tuple) || flow.life != life::LIVE {
+        // The flow may be somewhere else by now, and the hint must not hide it.
+        tables.set_recent(hash, Recent::default());
         return Across::NOT;
     }
-    let way = tables.way(learnt.way());
+    let to = FlowRef::new(place.slot(), flow.generation, place.direction());
+    if flow.learnt.way() == 0 || !flow.learnt.is_of(flow.generation) || flow.learnt.age(now) >= WAY_TICKS {
+        return Across::NOT;
+    }
+    let way = tables.way(flow.learnt.way());
+    let segments = packet.segments();
     let wire = match packet.segment_size() {
-        0 => seen.len,
+        0 => len,
         size => seen.repeated + size,
     };
     if way.epoch != epoch || wire > way.mtu || !packet.may_leave_by(way.flags) {
         return Across::NOT;
     }
-    let Some(status) = tables.status(to.slot()) else { return Across::NOT };
-    if !is_served(hook, &status, to.direction()) || !is_lively(tables, &seen, to, &status, now) {
+    if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, to, &flow, now) {
         return Across::NOT;
     }
-    let other = tables.tuple(to.slot(), to.direction().other());
-    // As in `conntrack::find`: what was read may be another flow's by now.
-    if tables.tuple(to.slot(), to.direction()) != seen.tuple
-        || tables.generation(to.slot()) != to.generation()
-    {
-        return Across::NOT;
+    if tuple.protocol == protocol::TCP {
+        known::note(&seen.segment, tables, to.slot(), to.direction(), flow.state, seen.flags);
     }
-    if seen.tuple.protocol == protocol::TCP {
-        known::note(&seen.segment, tables, to.slot(), to.direction(), status.state, seen.flags);
-    }
-    let counted = frame(packet);
+    let counted = Traffic { packets: u64::from(segments), bytes: eth::LEN as u64 + u64::from(len) };
     tables.count_received(hook, counted);
-    if cross(packet, &seen, &other.inverse(), &way).is_none() {
+    if cross(packet, &seen.front, &flow.other.inverse(), &way).is_none() {
         tables.count_verdict(hook, Verdict::RewriteFailed, counted);
         return Across::LOST;
     }
     tables.count_verdict(hook, Verdict::Established, counted);
     let headers = (counted.packets - 1) * u64::from(seen.repeated);
-    let traffic = Traffic { packets: counted.packets, bytes: counted.bytes - IP as u64 + headers };
+    let traffic = Traffic { packets: counted.packets, bytes: u64::from(len) + headers };
     tables.record(to, traffic, now);
-    if status.rule != NO_RULE {
-        tables.count_rule(status.rule, to.direction(), traffic, 0);
+    if flow.rule != NO_RULE {
+        tables.count_rule(flow.rule, to.direction(), traffic, 0);
     }
     Across(way.interface)
 }
 
+/// Where the flow of a tuple is, or was a moment ago: by a hint, or by its key, which leaves a hint.
+#[inline(always)]
+fn find<T: Tables<4>>(tuple: &Tuple<4>, hash: u32, tables: &T) -> Option<Recent> {
+    let recent = tables.recent(hash);
+    if recent.is_of(hash) {
+        return Some(recent);
+    }
+    let to = tables.find_key(tuple)?;
+    let recent = Recent::new(hash, to.slot(), to.direction());
+    tables.set_recent(hash, recent);
+    Some(recent)
+}
+
 #[inline(always)]
 fn read<P: Packet>(packet: &P) -> Seen {
-    if packet.load(eth::TYPE).unwrap_or([0; 2]) != eth::IPV4 {
+    let Some(front) = packet.front() else { return Seen::NOT };
+    let len = front.total_len();
+    // The stack takes off what is behind a packet in its frame.
+    if !front.is_ordinary() || front.ttl() <= 1 || eth::LEN as u32 + len != packet.frame_len() {
         return Seen::NOT;
     }
-    let Some(header) = packet.load::<{ ipv4::MIN_LEN }>(IP) else { return Seen::NOT };
-    let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    let len = u32::from(word(ipv4::TOTAL_LEN));
-    if header[0] != 0x45
-        || word(ipv4::FRAGMENT) & ipv4::FRAGMENT_MASK != 0
-        || header[ipv4::TTL] <= 1
-        // The stack takes off what is behind a packet in its frame.
-        || IP as u32 + len != packet.frame_len()
-        || !checksum::is_right(&header)
-    {
-        return Seen::NOT;
-    }
-    let seen = Seen {
-        is_ordinary: true,
-        tuple: Tuple {
-            src: [header[ipv4::SRC], header[ipv4::SRC + 1], header[ipv4::SRC + 2], header[ipv4::SRC + 3]],
-            dst: [header[ipv4::DST], header[ipv4::DST + 1], header[ipv4::DST + 2], header[ipv4::DST + 3]],
-            protocol: header[ipv4::PROTOCOL],
-            ..Seen::NOT.tuple
-        },
-        header: [
-            header[ipv4::TTL],
-            header[ipv4::PROTOCOL],
-            header[ipv4::CHECKSUM],
-            header[ipv4::CHECKSUM + 1],
-        ],
-        len,
-        ..Seen::NOT
-    };
-    match header[ipv4::PROTOCOL] {
-        protocol::TCP => read_tcp(packet, &seen),
-        protocol::UDP => read_udp(packet, &seen),
+    let repeated = (ipv4::MIN_LEN + udp::LEN) as u32;
+    let seen = Seen { is_ordinary: true, front, repeated, ..Seen::NOT };
+    match front.protocol() {
+        protocol::TCP => read_tcp(packet, front),
+        protocol::UDP if len >= repeated => seen,
         _ => Seen::NOT,
     }
 }
 
 #[inline(always)]
-fn read_udp<P: Packet>(packet: &P, seen: &Seen) -> Seen {
-    let Some(head) = packet.load::<4>(TRANSPORT) else { return Seen::NOT };
-    let repeated = (ipv4::MIN_LEN + udp::LEN) as u32;
-    if seen.len < repeated {
-        return Seen::NOT;
-    }
-    let tuple = Tuple { sport: [head[0], head[1]], dport: [head[2], head[3]], ..seen.tuple };
-    Seen { tuple, repeated, ..*seen }
-}
-
-#[inline(always)]
-fn read_tcp<P: Packet>(packet: &P, seen: &Seen) -> Seen {
-    let Some(head) = packet.load::<{ tcp::MIN_LEN }>(TRANSPORT) else { return Seen::NOT };
+fn read_tcp<P: Packet>(packet: &P, front: Front) -> Seen {
+    /// From the sequence number to the flags.
+    const LEN: usize = tcp::FLAGS + 1 - tcp::SEQUENCE;
+    let Some(head) = packet.load_quickly::<LEN>(TRANSPORT + tcp::SEQUENCE) else { return Seen::NOT };
     let long = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let flags = head[tcp::FLAGS];
-    let own_len = u32::from(head[tcp::DATA_OFFSET] >> 4) << 2;
+    let flags = head[tcp::FLAGS - tcp::SEQUENCE];
+    let own_len = u32::from(head[tcp::DATA_OFFSET - tcp::SEQUENCE] >> 4) << 2;
     let repeated = ipv4::MIN_LEN as u32 + own_len;
     if flags & (tcp::SYN | tcp::FIN | tcp::RST | tcp::ACK) != tcp::ACK
         || own_len < tcp::MIN_LEN as u32
-        || seen.len < repeated
+        || front.total_len() < repeated
     {
         return Seen::NOT;
     }
-    let tuple = Tuple { sport: [head[0], head[1]], dport: [head[2], head[3]], ..seen.tuple };
-    let segment =
-        Segment { sequence: long(tcp::SEQUENCE), ack: long(tcp::ACKNOWLEDGEMENT), len: seen.len - repeated };
-    Seen { tuple, repeated, segment, flags, ..*seen }
+    let segment = Segment {
+        sequence: long(0),
+        ack: long(tcp::ACKNOWLEDGEMENT - tcp::SEQUENCE),
+        len: front.total_len() - repeated,
+    };
+    Seen { is_ordinary: true, front, repeated, segment, flags }
 }
 
 /// Whether packets of a flow's direction that come in at this hook are translated there or on their way on.
 #[inline(always)]
-fn is_served(hook: Hook, status: &Status, direction: Direction) -> bool {
-    let at = status.hook(direction);
+fn is_served(hook: Hook, flow: &Glance<4>, direction: Direction) -> bool {
+    let at = match direction {
+        Direction::Original => flow.original_hook,
+        Direction::Reply => flow.reply_hook,
+    };
     let is_on_the_way = match hook {
-        Hook::PortIn => at != Hook::UplinkIn as u32,
-        Hook::UplinkIn => at == Hook::UplinkIn as u32,
+        Hook::PortIn => at != Hook::UplinkIn as u8,
+        Hook::UplinkIn => at == Hook::UplinkIn as u8,
         _ => false,
     };
-    is_on_the_way && status.kind == Kind::Flow as u8 && status.original_hook != Hook::LocalOut as u8
+    is_on_the_way && flow.kind == Kind::Flow as u8 && flow.original_hook != Hook::LocalOut as u8
 }
 
-/// Whether the flow lives, and a packet changes nothing of its state.
+/// Whether the flow cannot be over, and the packet changes nothing of its state.
 #[inline(always)]
-fn is_lively<T: Tables<4>>(tables: &T, seen: &Seen, to: FlowRef, status: &Status, now: u32) -> bool {
-    let news = state::advance(status.state, to.direction(), seen.transport(), false) & !status.state;
-    status.generation == to.generation()
-        && status.life == life::LIVE
-        && news == 0
-        && !state::is_closing(status.state)
-        && clock::since(now, tables.last_seen(to.slot())) < LIVELY
+fn is_lively(seen: &Seen, to: FlowRef, flow: &Glance<4>, now: u32) -> bool {
+    let news = state::advance(flow.state, to.direction(), seen.transport(), false) & !flow.state;
+    news == 0 && !state::is_closing(flow.state) && clock::since(now, flow.last_seen) < LIVELY
 }
 
 /// Changes the packet: translated, one hop further, and for its next neighbour. `None` if a part of that was refused.
 #[inline(always)]
-fn cross<P: Packet>(packet: &mut P, seen: &Seen, to: &Tuple<4>, way: &Way) -> Option<()> {
-    let from = &seen.tuple;
+fn cross<P: Packet>(packet: &mut P, front: &Front, to: &Tuple<4>, way: &Way) -> Option<()> {
+    let from = &front.tuple();
     let (at, udp) =
         if from.protocol == protocol::TCP { (tcp::CHECKSUM, false) } else { (udp::CHECKSUM, true) };
-    let (address, port) = (Covered { pseudo_header: true, udp }, Covered { pseudo_header: false, udp });
-    let at = TRANSPORT + at;
-    let [ttl, number, high, low] = seen.header;
-    // The sum is over words, of which one has the time to live and the protocol.
-    let mut sum = checksum::update([high, low], [ttl, number], [ttl - 1, number]);
-    if from.src != to.src {
-        packet.update_transport_checksum(at, from.src, to.src, address)?;
-        sum = checksum::update(sum, from.src, to.src);
-    }
-    if from.dst != to.dst {
-        packet.update_transport_checksum(at, from.dst, to.dst, address)?;
-        sum = checksum::update(sum, from.dst, to.dst);
-    }
-    if from.sport != to.sport {
-        packet.update_transport_checksum(at, from.sport, to.sport, port)?;
-        packet.store(TRANSPORT + ports::SRC, to.sport)?;
-    }
-    if from.dport != to.dport {
-        packet.update_transport_checksum(at, from.dport, to.dport, port)?;
-        packet.store(TRANSPORT + ports::DST, to.dport)?;
-    }
-    let ([a, b, c, d], [e, f, g, h]) = (to.src, to.dst);
-    packet.store(IP + ipv4::TTL, [ttl - 1, number, sum[0], sum[1], a, b, c, d, e, f, g, h])?;
-    packet.store(0, way.ethernet)
+    packet.update_tuple_checksum(TRANSPORT + at, from, to, udp)?;
+    packet.set_front(way.ethernet, &front.translated(to))
 }

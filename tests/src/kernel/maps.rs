@@ -1,17 +1,22 @@
 //! Filling a loaded object's maps with a case's rules, and reading what its programs left in them.
 
-use anyhow::Context as _;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context as _, bail};
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, Map, PerCpuArray, PerCpuValues, Queue};
 use aya::{Ebpf, Pod};
 use bytemuck::Zeroable;
 use netlab_agent::datapath::object::{Sizes, Traits};
+use netlab_agent::sys::mapping::SharedArray;
 use netlab_common::abi::config::Config;
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
 use netlab_common::abi::fragment::{Fragment, FragmentKey, Waiting, place};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
+use netlab_common::abi::recent::{RECENT, Recent};
 use netlab_common::abi::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone,
 };
@@ -54,6 +59,7 @@ pub fn empty(object: &mut Ebpf) -> anyhow::Result<()> {
     clear_hash::<u32, [u8; 4]>(object, names::INTERFACES)?;
     clear_hash::<u32, Exit>(object, names::EXITS)?;
     clear_array::<Way>(object, names::WAYS)?;
+    clear_recent(object)?;
     clear_trie::<AllowKey<4>, u32>(object, names::ALLOW)?;
     clear_trie::<[u8; 4], MasqueradeTarget<4>>(object, names::MASQUERADES)?;
     clear_trie::<[u8; 4], u32>(object, names::ZONES)?;
@@ -66,6 +72,16 @@ fn clear_array<V: Pod + Zeroable>(object: &mut Ebpf, name: &str) -> anyhow::Resu
     let mut map = Array::<_, V>::try_from(map_mut(object, name)?)?;
     for index in 0..map.len() {
         map.set(index, V::zeroed(), 0)?;
+    }
+    Ok(())
+}
+
+/// Takes all hints away, by the map's memory: there are too many to set them one by one.
+fn clear_recent(object: &mut Ebpf) -> anyhow::Result<()> {
+    let Map::Array(map) = map_mut(object, names::RECENT)? else { bail!("the hints are no array") };
+    let hints = SharedArray::<Recent>::map(map.fd().as_fd(), RECENT as usize)?;
+    for index in 0..hints.len() {
+        hints.long(index, 0).store(0, Ordering::Relaxed);
     }
     Ok(())
 }
