@@ -1,7 +1,7 @@
-//! What the agent finds out about a host's stack before packets pass by it: firewalls, captures, shapers. Each look is
+//! What the agent finds out about a host's stack before packets pass by it: firewalls, captures. Each look is
 //! taken in a namespace of its own, in which nothing is at first.
 
-use netlab_agent::netlink::{captures, firewall, qdisc};
+use netlab_agent::netlink::{captures, firewall};
 use netlab_tests::capture::Capture;
 use netlab_tests::inside::inside;
 use netlab_tests::machine::Machine;
@@ -127,23 +127,4 @@ fn captures_are_known_by_their_interfaces() {
     assert_eq!(look(), [0]);
     let _ = on_all.stop();
     assert_eq!(look(), Vec::<u32>::new());
-}
-
-#[test]
-fn root_qdiscs_are_known_by_their_kind() {
-    if !need_root() {
-        return;
-    }
-    let machine = machine();
-    let look = || {
-        let index = machine.sh_in("stack", "cat /sys/class/net/one/ifindex").ok();
-        let index: u32 = index.trim().parse().expect("a number");
-        let roots = inside(&machine, "stack", || qdisc::roots().expect("a list"));
-        roots.into_iter().filter(|(of, _)| *of == index).map(|(_, kind)| kind).collect::<Vec<_>>()
-    };
-    assert_eq!(look(), ["noqueue"]);
-    let _ = machine.sh_in("stack", "tc qdisc add dev one clsact").ok();
-    assert_eq!(look(), ["noqueue"], "what filters hang on queues nothing");
-    let _ = machine.sh_in("stack", "tc qdisc add dev one root tbf rate 20mbit burst 32kb latency 50ms").ok();
-    assert_eq!(look(), ["tbf"]);
 }

@@ -9,7 +9,6 @@ pub mod firewall;
 mod link;
 mod listen;
 mod monitor;
-pub mod qdisc;
 mod raw;
 mod route;
 
