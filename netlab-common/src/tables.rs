@@ -148,6 +148,9 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
 
     /// Where a key leads.
     fn find_key(&self, key: &Tuple<N>) -> Option<FlowRef>;
+    /// As [`find_key`](Tables::find_key), for a tuple that is in registers, as words: the kernel hashes words, and bytes
+    /// that were just written one by one keep it waiting.
+    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef>;
     /// Makes a key unless it is there already: the one arbiter between CPUs.
     fn claim_key(&self, key: &Tuple<N>, to: FlowRef) -> Claim;
     /// Takes away a key. Only whoever holds the flow (it is forming, or ending by his hand) may.

@@ -44,14 +44,15 @@ impl Tables<4> for MapTables {
 
     #[inline(always)]
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
-        // The key is put together out of words, because the kernel hashes words: bytes that were just written one by one
-        // would keep it waiting.
-        let words = key.words();
-        // SAFETY: a tuple is these four words.
-        let key = unsafe { &*(&raw const words).cast::<Tuple<4>>() };
         // SAFETY: the value is one aligned word and is copied at once. Should its element be reused meanwhile,
         // it is another key's whole reference, and the generation or the tuple in the slot will not match.
         KEYS.get_ptr(key).map(|word| FlowRef(unsafe { word.cast::<u64>().read_volatile() }))
+    }
+
+    #[inline(always)]
+    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
+        // SAFETY: a tuple is these four words.
+        self.find_key(unsafe { &*(&raw const words).cast::<Tuple<4>>() })
     }
 
     #[inline(always)]

@@ -60,6 +60,16 @@ impl Tuple<4> {
         ]
     }
 
+    /// From its words.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_words([src, dst, ports, protocol]: [u32; 4]) -> Self {
+        let [a, b, c, d] = ports.to_ne_bytes();
+        let [protocol, pad @ ..] = protocol.to_ne_bytes();
+        let (src, dst) = (src.to_ne_bytes(), dst.to_ne_bytes());
+        Tuple { src, dst, sport: [a, b], dport: [c, d], protocol, pad }
+    }
+
     /// Whether it is the same as another one: `==` on words instead of bytes, of which BPF has no comparison.
     #[inline(always)]
     #[must_use]

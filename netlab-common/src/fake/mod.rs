@@ -175,6 +175,10 @@ impl Tables<4> for MemTables {
         self.keys.borrow().get(key).copied()
     }
 
+    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
+        self.find_key(&Tuple::of_words(words))
+    }
+
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
         let mut keys = self.keys.borrow_mut();
         if keys.contains_key(key) {

@@ -132,7 +132,7 @@ fn find<T: Tables<4>>(tuple: &Tuple<4>, hash: u32, tables: &T) -> Option<Recent>
     if recent.is_of(hash) {
         return Some(recent);
     }
-    let to = tables.find_key(tuple)?;
+    let to = tables.find_key_of_words(tuple.words())?;
     let recent = Recent::new(hash, to.slot(), to.direction());
     tables.set_recent(hash, recent);
     Some(recent)

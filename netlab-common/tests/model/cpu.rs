@@ -123,6 +123,10 @@ impl Tables<4> for Cpu<'_> {
         let element = self.reads("find_key", Place::Key(*key), |world| world.element(key))?;
         Some(self.reads("find_key: read", Place::Elements, |world| world.value(element)))
     }
+    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
+        self.find_key(&Tuple::of_words(words))
+    }
+
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
         let touches = [Touch::writes(Place::Elements), Touch::writes(Place::Key(*key))];
         if self.stage.torn && self.find_key(key).is_none() {

@@ -60,6 +60,10 @@ impl Tables<4> for Meddled<'_> {
         self.headers.get().map(Box::new)
     }
 
+    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
+        self.find_key(&Tuple::of_words(words))
+    }
+
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
         let before = if *key == self.key { self.before.take() } else { None };
         before.and_then(|happens| happens()).unwrap_or_else(|| self.tables.claim_key(key, to))
