@@ -11,6 +11,7 @@ pub mod arrived;
 pub mod host;
 pub mod kernel;
 pub mod progrun;
+pub mod stack;
 pub mod state;
 
 pub mod cases;

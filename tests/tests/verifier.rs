@@ -7,6 +7,7 @@ use aya::programs::{Program, ProgramInfo};
 use netlab_agent::datapath::object::{self, Sizes, Traits};
 use netlab_common::abi::names;
 use netlab_tests::need::need_root;
+use netlab_tests::stack;
 
 const SIZES: Sizes = Sizes {
     flows: 64,
@@ -71,4 +72,14 @@ fn the_budget_names_every_program_and_no_other() {
         .collect();
     named.sort_unstable();
     assert_eq!(budget().keys().collect::<Vec<_>>(), named);
+}
+
+#[test]
+fn no_program_takes_more_stack_than_the_oldest_kernel_has_for_it() {
+    let depths = stack::depths(object::OBJECT).expect("the object is read");
+    for name in names::TC_PROGRAMS.into_iter().chain(names::CROSS_PROGRAMS).chain([names::SWEEP_PROGRAM]) {
+        let depth = depths.get(name).unwrap_or_else(|| panic!("no program {name}"));
+        assert!((32..=stack::LIMIT).contains(depth), "{name} takes {depth} bytes of {}", stack::LIMIT);
+        println!("{name}: {depth}");
+    }
 }
