@@ -15,7 +15,9 @@ const UP: &str = "NETLAB_ATTACH=clsact $NETLAB up";
 fn machine() -> (Machine, String) {
     let machine = Machine::new();
     let _ = machine.sh(TO_A_WORLD).ok();
-    machine.write("lab.toml", &GUEST.replace("UPLINK", "w0"));
+    // On an emulated machine it takes longer than a minute until programs are replaced, and the flow shall live on.
+    let lab = GUEST.replace("UPLINK", "w0") + "[flows]\ntimeouts = { icmp = 900 }\n";
+    machine.write("lab.toml", &lab);
     let before = machine.inventory();
     (machine, before)
 }

@@ -3,6 +3,7 @@
 use netlab_tests::capture::Capture;
 use netlab_tests::labs::PORTS;
 use netlab_tests::machine::Machine;
+use netlab_tests::need::has_links;
 use serde_json::Value;
 
 fn planets() -> Machine {
@@ -221,7 +222,8 @@ fn at_each_hook_received_is_forwarded_plus_passed_plus_dropped() {
         let received = hook["received"]["packets"].as_u64().expect("a number");
         let sum = number(hook, "forwarded") + number(hook, "passed") + number(hook, "dropped");
         assert_eq!(received, sum, "{hook:#}");
-        assert!(received > 0, "{hook:#}");
+        // Without links there is no program on the loopback interface.
+        assert!(received > 0 || (hook["hook"] == "local_out" && !has_links()), "{hook:#}");
     }
     let text = stats.to_string();
     assert!(text.contains("unsolicited"), "the world's pings of a node were dropped: {text}");

@@ -54,7 +54,17 @@ impl Account {
     }
 }
 
+/// How many flows are sent where the kernel keeps so many connections: a part of them is left for others.
+pub fn room_in(conntrack_max: u32) -> u32 {
+    conntrack_max - conntrack_max / 16
+}
+
 impl Machine {
+    /// How many flows a variant gets at the most that is the kernel's own.
+    pub fn room(&self) -> u32 {
+        room_in(self.conntrack_max)
+    }
+
     /// Looks at it.
     pub fn look(steal: f64, waited: f64) -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

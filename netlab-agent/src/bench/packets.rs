@@ -8,6 +8,7 @@ use super::bed::Bed;
 use super::error::Result;
 use super::frames::{Course, ENDLESS, Stream};
 use super::interrupt::Interrupt;
+use super::machine::room_in;
 use super::object::{Counts, Object, wait};
 use super::text::{self, mac};
 use super::variant::{Hook, Made};
@@ -154,8 +155,7 @@ pub fn missing(tools: &mut Tools<'_>, bed: &Bed) -> Result<Outcome> {
 /// As many flows as the kernel's table has room for: its limit is the machine's, and is left as it is.
 fn room(bed: &Bed, flows: u32) -> Result<u32> {
     let (Made::Kernel(Some(_)), Some(host)) = (bed.spec.variant.made(), &bed.host) else { return Ok(flows) };
-    let most = host.enter(conntrack_max)?;
-    Ok(flows.min(most - most / 16))
+    Ok(flows.min(room_in(host.enter(conntrack_max)?)))
 }
 
 /// How many connections the kernel keeps in the namespace of the thread.

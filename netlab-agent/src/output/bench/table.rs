@@ -111,6 +111,16 @@ fn ending(report: &Report) -> String {
         machine.steal * 100.0,
         machine.waited * 100.0
     );
+    let asked =
+        report.rows.iter().filter_map(|row| row.series.id.strip_prefix("spread_")?.parse().ok()).max();
+    let room = machine.room();
+    if asked.is_some_and(|asked: u32| asked > room) {
+        let _ = writeln!(
+            text,
+            "the kernel keeps {} connections at the most, so iptables got {room} flows where netlab got more",
+            machine.conntrack_max
+        );
+    }
     for failure in report.failures.iter().take(10) {
         let _ = writeln!(
             text,
