@@ -202,11 +202,11 @@ pub(super) fn pieces_overlap(scene: &Scene<'_>, netlab: Came, kernel: Came) -> b
 }
 
 /// A piece of a datagram does not come, and the kernel waits for it with all that came. netlab wants the first one, and
-/// that only where it has the ports.
+/// that only where it has ports that netlab knows of: DCCP's are none of them.
 pub(super) fn piece_is_missing(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
     let is_missing = match scene.step.shape.pieces {
         Pieces::Tailless => true,
-        Pieces::Headless => !has_ports(scene.step.talk.protocol),
+        Pieces::Headless => !has_ports(scene.step.talk.protocol) || scene.step.talk.protocol == DCCP,
         _ => false,
     };
     is_missing && netlab != Came::Nothing && kernel == Came::Nothing
