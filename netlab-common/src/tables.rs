@@ -122,14 +122,14 @@ pub trait Ways {
     fn learnt(&self, _slot: u32, _direction: Direction) -> Learnt {
         Learnt::default()
     }
+    /// Has it remember that, unless its slot has changed hands.
+    fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
     /// The hint in the place of a tuple with this hash.
     fn recent(&self, _hash: u32) -> Recent {
         Recent::default()
     }
     /// Leaves a hint in its place.
     fn set_recent(&self, _hash: u32, _recent: Recent) {}
-    /// Has it remember that, unless its slot has changed hands.
-    fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
 }
 
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on

@@ -28,8 +28,7 @@ fn ask(machine: &Machine, from: &str, to: &str, times: u32) {
 }
 
 /// As [`ask`], from a port.
-fn ask_from(machine: &Machine, from: &str, port: u16, to: &str, times: u32) {
-    let source = port;
+fn ask_from(machine: &Machine, from: &str, source: u16, to: &str, times: u32) {
     let (address, port) = to.split_once(':').expect("an address and a port");
     let script = format!(
         "python3 - <<'END'
