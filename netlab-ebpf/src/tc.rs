@@ -82,8 +82,11 @@ pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
 }
 
 /// In an skb's `tc_index`: it has taken the shortcut, and the hook where it leaves has nothing to do with it. The field
-/// is of use to nobody but traffic control, and no node can set it.
+/// is of use to nobody but traffic control. What a node's programs have put there is forgotten where its packet comes in.
 const CROSSED: u32 = 0x6e6c;
+
+/// There as well: the hook where it came in has translated it.
+const TRANSLATED: u32 = 0x6e6d;
 
 /// Sends a packet on that has taken the shortcut.
 #[inline(always)]
@@ -172,6 +175,24 @@ impl Packet for TcPacket {
     fn received_on(&self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.skb).ingress_ifindex }
+    }
+
+    #[inline(always)]
+    fn take_translated(&mut self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            let said = (*self.skb).tc_index;
+            if said == TRANSLATED || said == CROSSED {
+                (*self.skb).tc_index = 0;
+            }
+            said == TRANSLATED
+        }
+    }
+
+    #[inline(always)]
+    fn set_translated(&mut self) {
+        // SAFETY: as above.
+        unsafe { (*self.skb).tc_index = TRANSLATED };
     }
 
     #[inline(always)]

@@ -12,11 +12,19 @@ pub struct Arrived {
     pub on: u32,
     /// Whether it has a VLAN tag beside its bytes.
     pub tagged: bool,
+    /// Whether the hook where it came in has translated it.
+    pub translated: bool,
 }
 
 impl Packet for Arrived {
     fn is_tagged(&self) -> bool {
         self.tagged
+    }
+    fn take_translated(&mut self) -> bool {
+        std::mem::take(&mut self.translated)
+    }
+    fn set_translated(&mut self) {
+        self.translated = true;
     }
     fn frame_len(&self) -> u32 {
         self.frame.frame_len()

@@ -71,6 +71,16 @@ pub trait Packet {
         flags & exit::REDIRECT != 0
     }
 
+    /// Whether the hook where it came in has translated it. That is said once, and forgotten then.
+    #[inline(always)]
+    fn take_translated(&mut self) -> bool {
+        false
+    }
+
+    /// Notes that it is translated, for the hook where it leaves the host.
+    #[inline(always)]
+    fn set_translated(&mut self) {}
+
     /// `L` bytes from `offset`, or `None` past the end.
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]>;
 

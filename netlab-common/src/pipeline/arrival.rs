@@ -20,6 +20,8 @@ const FIRST: u32 = 1 << 10;
 const EARLY: u32 = 1 << 11;
 /// It is an ICMP error.
 const ERROR: u32 = 1 << 12;
+/// It is translated already.
+const TRANSLATED: u32 = 1 << 14;
 /// Its headers are laid aside; otherwise the number is a verdict's.
 const READ: u32 = 1 << 13;
 
@@ -49,18 +51,36 @@ impl Arrival {
     pub fn is_error(self) -> bool {
         self.0 & ERROR != 0
     }
+
+    /// Whether it leaves the host as translated as it will ever be. Then it may bear the tuple of another flow than its
+    /// own: a node's packet to a forward, of which the target has spoken to a forward to that node by the same ports,
+    /// looks like an answer to the target.
+    #[inline(always)]
+    pub fn is_translated(self) -> bool {
+        self.0 & TRANSLATED != 0
+    }
 }
 
 /// Reads a packet's headers; an [`Arrival`] as a number.
 #[inline(always)]
-pub fn arrive<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &P, tables: &T, env: &E) -> u32 {
+pub fn arrive<P: Packet, T: Tables<4>, E: Env<4>>(
+    hook: Hook,
+    packet: &mut P,
+    tables: &T,
+    env: &E,
+) -> u32 {
+    // Taken where it comes in as well: a node might have said so.
+    let translated = packet.take_translated() && hook == Hook::PortOut;
     if packet.is_tagged() || (packet.link_len() > 0 && is_vlan(packet.ether_type())) {
         let leaks = hook == Hook::UplinkOut && is_from_a_node(packet, tables);
         return if leaks { Verdict::PrivateSource as u32 } else { Verdict::Tagged as u32 };
     }
     match read_ipv4(packet, |headers| tables.set_headers(headers)) {
         Ok(()) => match tables.headers() {
-            Some(headers) => marks(&headers, &Scene::new(hook, tables, env)),
+            Some(headers) => {
+                let marks = marks(&headers, &Scene::new(hook, tables, env));
+                if translated { marks | TRANSLATED } else { marks }
+            }
             None => Verdict::Malformed as u32,
         },
         Err(ParseError::NotIpv4) => Verdict::NotIpv4 as u32,

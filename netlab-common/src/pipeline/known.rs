@@ -16,6 +16,9 @@ const FRESH: u32 = 1;
 /// Another packet has just made it.
 const JOINED: u32 = 2;
 
+/// The hook where it came in has translated it.
+pub const TRANSLATED: u32 = 4;
+
 /// How a packet that has just come by its flow is translated.
 #[inline(always)]
 pub fn how(made: Made) -> u32 {
@@ -49,7 +52,10 @@ fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
         return Stage::Open;
     }
     let tables = scene.tables;
-    let mut found = conntrack::lookup(tables, &headers.tuple, scene.now);
+    let mut found = match how & TRANSLATED {
+        0 => conntrack::lookup(tables, &headers.tuple, scene.now),
+        _ => Lookup::Miss,
+    };
     if how & JOINED != 0 && matches!(found, Lookup::Miss) {
         // Whoever makes the flow has not come as far as its original key.
         found = create::joined(tables);
@@ -133,6 +139,9 @@ fn rewritten<P: Packet, T: Tables<4>, E>(
     let changed = rewrite.from != rewrite.to;
     if rewrite::apply(packet, headers, &rewrite).is_none() {
         return Verdict::RewriteFailed;
+    }
+    if scene.hook.is_ingress() {
+        packet.set_translated();
     }
     tables.record(FlowRef::new(entry.slot, entry.status.generation, entry.direction), traffic, scene.now);
     if entry.status.rule != NO_RULE {

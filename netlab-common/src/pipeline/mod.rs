@@ -190,15 +190,16 @@ fn judged<S: Stages>(stages: &mut S, arrival: Arrival) -> Stage {
     {
         return Stage::Verdict(verdict);
     }
+    let how = if arrival.is_translated() { known::TRANSLATED } else { 0 };
     if arrival.is_error() {
-        return Stage::unpack(stages.relate(0));
+        return Stage::unpack(stages.relate(how));
     }
     let mut stage = Stage::Again;
     if arrival.is_early() {
         stage = Stage::unpack(stages.wait(0));
     }
     if stage == Stage::Again {
-        stage = Stage::unpack(stages.translate(0));
+        stage = Stage::unpack(stages.translate(how));
     }
     if matches!(stage, Stage::Verdict(_) | Stage::Loopback(_)) {
         return stage;

@@ -2,7 +2,7 @@
 //! quoted to him is the packet that he sent (RFC 5508, section 4).
 
 use super::open::{from_a_node, from_the_world, hidden, is_from_a_node};
-use super::{Scene, Stage, local};
+use super::{Scene, Stage, known, local};
 use crate::abi::flow::Tuple;
 use crate::abi::hook::Hook;
 use crate::abi::verdict::Verdict;
@@ -17,7 +17,16 @@ use crate::tables::{Env, Tables};
 /// An error changes nothing of the flow: neither does it keep it alive (RFC 5508 REQ-6), nor does it end it
 /// (RFC 5382 REQ-10).
 #[inline(always)]
-pub fn relate<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> u32 {
+pub fn relate<P: Packet, T: Tables<4>, E: Env<4>>(
+    hook: Hook,
+    packet: &mut P,
+    tables: &T,
+    env: &E,
+    how: u32,
+) -> u32 {
+    if how & known::TRANSLATED != 0 {
+        return Stage::Verdict(Verdict::NoRule).pack();
+    }
     let scene = Scene::new(hook, tables, env);
     let Some(headers) = tables.headers() else { return Stage::Stray.pack() };
     let headers: &Headers<4> = &headers;
@@ -34,6 +43,9 @@ pub fn relate<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, ta
         _ => return Stage::Verdict(stranger(packet, headers, &scene, Some(&answer))).pack(),
     };
     let verdict = translate(packet, headers, &quote, &entry);
+    if scene.hook.is_ingress() {
+        packet.set_translated();
+    }
     let loops = entry.is_the_hosts_way() || scene.hook == Hook::LocalOut;
     let stage = if loops && verdict == Verdict::Related {
         local::by_loopback(packet, headers, &scene, verdict)

@@ -71,8 +71,8 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
     }
 
     #[inline(always)]
-    fn relate(&mut self, _: u32) -> u32 {
-        related::relate(self.hook, self.packet, self.tables, self.env)
+    fn relate(&mut self, how: u32) -> u32 {
+        related::relate(self.hook, self.packet, self.tables, self.env, how)
     }
 
     #[inline(always)]

@@ -67,7 +67,7 @@ fn what_has_a_tag_beside_it_passes_unread_but_for_a_nodes_by_the_uplink() {
     ] {
         let frame = BufPacket(udp(from, WORLD_80).frame());
         for (hook, verdict) in [PortIn, PortOut, UplinkIn, UplinkOut].into_iter().zip(verdicts) {
-            let mut packet = Arrived { frame: frame.clone(), on: 0, tagged: true };
+            let mut packet = Arrived { frame: frame.clone(), on: 0, tagged: true, translated: false };
             assert_eq!(host.run_on(hook, &mut packet, &host.tables).verdict, verdict, "{}", hook.name());
             assert_eq!(packet.frame.0, frame.0);
         }

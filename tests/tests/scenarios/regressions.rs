@@ -2,16 +2,21 @@
 
 use std::cell::Cell;
 
-use netlab_common::abi::hook::Hook::{PortIn, UplinkIn, UplinkOut};
-use netlab_common::abi::verdict::Verdict::{self, Malformed, MalformedPassed, SpoofedSource};
+use netlab_common::abi::hook::Hook::{PortIn, PortOut, UplinkIn, UplinkOut};
+use netlab_common::abi::verdict::Verdict::{
+    self, Created, Established, InFlow, Malformed, MalformedPassed, NoRule, SpoofedSource,
+};
 use netlab_common::fake::BufPacket;
 use netlab_common::net::protocol::TCP;
+use netlab_tests::arrived::Arrived;
 use netlab_tests::cases::{EARTH_5555, EARTH_8000, HOST, HOST_5555, NEPTUNE_5555, WORLD_80};
 use netlab_tests::host::{Host, Moves};
 use netlab_tests::packet::{tcp, tuple, udp};
 use netlab_tests::rules::Rules;
 
 use crate::meddled::Meddled;
+
+const HOST_8000: &str = "192.168.0.108:8000";
 
 /// The uplink's guard also sees packets that bear a known flow's tuple.
 #[test]
@@ -53,6 +58,30 @@ fn a_node_does_not_play_the_world_towards_another() {
         "answers must not reach another node: {}",
         verdict.name()
     );
+}
+
+/// Two nodes speak to each other's forwards by the same ports. What the second flow's packet has become bears the tuple
+/// of the first one's answers.
+#[test]
+fn a_packet_to_a_forward_is_not_translated_again_as_an_answer_of_its_target() {
+    let rules = Rules::none().forward(TCP, HOST_8000, EARTH_8000).forward(TCP, HOST_5555, NEPTUNE_5555);
+    let host = Host::new(&rules);
+    host.step(PortIn, &tcp(NEPTUNE_5555, HOST_8000).syn().frame(), Moves::created(0));
+    let mut packet = arrived(tcp(EARTH_8000, HOST_5555).syn().frame());
+    assert_eq!(host.run_on(PortIn, &mut packet, &host.tables).verdict, Created);
+    let became = tcp(EARTH_8000, NEPTUNE_5555).syn().frame();
+    assert_eq!(packet.frame.0, became);
+    assert_eq!(host.run_on(PortOut, &mut packet, &host.tables).verdict, NoRule);
+    assert_eq!(packet.frame.0, became, "it was translated twice");
+    // The answer itself is translated all the same.
+    let mut answer = arrived(tcp(EARTH_8000, NEPTUNE_5555).syn_ack().frame());
+    assert_eq!(host.run_on(PortIn, &mut answer, &host.tables).verdict, InFlow);
+    assert_eq!(host.run_on(PortOut, &mut answer, &host.tables).verdict, Established);
+    assert_eq!(answer.frame.0, tcp(HOST_8000, NEPTUNE_5555).syn_ack().frame());
+}
+
+fn arrived(frame: Vec<u8>) -> Arrived {
+    Arrived { frame: BufPacket(frame), on: 0, tagged: false, translated: false }
 }
 
 /// Ethernet's padding is not taken for ports, flags and a checksum.
