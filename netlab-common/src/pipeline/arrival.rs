@@ -63,12 +63,7 @@ impl Arrival {
 
 /// Reads a packet's headers; an [`Arrival`] as a number.
 #[inline(always)]
-pub fn arrive<P: Packet, T: Tables<4>, E: Env<4>>(
-    hook: Hook,
-    packet: &mut P,
-    tables: &T,
-    env: &E,
-) -> u32 {
+pub fn arrive<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> u32 {
     // Taken where it comes in as well: a node might have said so.
     let translated = packet.take_translated() && hook == Hook::PortOut;
     if packet.is_tagged() || (packet.link_len() > 0 && is_vlan(packet.ether_type())) {

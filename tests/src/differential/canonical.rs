@@ -86,8 +86,11 @@ pub fn alias(frame: &[u8], talk: &Talk) -> Option<u16> {
 /// The frame with the opener's own port for the chosen one, and without what each host numbers by itself. `sent`
 /// is the identification of the packet that led to it: what has another one was made by the host.
 pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
+    let Some(ip) = ip(frame) else { return frame.to_vec() };
+    // What is behind the packet in its frame is under no checksum.
+    let len = usize::from(word(frame, ip + ipv4::TOTAL_LEN).unwrap_or(0)).max(ipv4::MIN_LEN);
+    let (frame, padding) = frame.split_at(frame.len().min(ip + len));
     let mut bytes = frame.to_vec();
-    let Some(ip) = ip(frame) else { return bytes };
     let crc = outline(frame, ip).filter(|outline| outline.protocol == SCTP).map(|outline| outline.transport);
     let is_right = crc.is_some_and(|at| has_right_crc(&frame[ip..], at - ip));
     rename(&mut bytes, ip, naming, None);
@@ -111,6 +114,7 @@ pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
     {
         one_zero(&mut bytes, sum.at);
     }
+    bytes.extend_from_slice(padding);
     bytes
 }
 
@@ -241,6 +245,18 @@ mod tests {
             let error = step(Side::Answerer, Body::Complaint { kind: 3, code: 3, router: true, quote });
             assert_eq!(with_alias(&error, 4000), with_alias(&error, 51_111), "{quote:?}");
         }
+    }
+
+    #[test]
+    fn what_is_behind_a_packet_in_its_frame_is_left_alone() {
+        let mut error =
+            step(Side::Answerer, Body::Complaint { kind: 3, code: 3, router: true, quote: Quote::Eight });
+        error.talk.protocol = SCTP;
+        error.shape.padding = 24;
+        let frame = frames(&error, Moment { alias: 4000, numbers: (0, 0) }).remove(0);
+        let became = canonical(&frame, &Naming::of(&error, 4000), PLAIN.id);
+        assert_eq!(became[frame.len() - 24..], frame[frame.len() - 24..]);
+        assert!(crate::packet::checksum::checksums_valid(&became));
     }
 
     #[test]

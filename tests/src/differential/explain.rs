@@ -76,7 +76,7 @@ pub struct Explanation {
 }
 
 /// All of them.
-pub const EXPLAINED: [Explanation; 29] = [
+pub const EXPLAINED: [Explanation; 30] = [
     Explanation { name: "unsolicited", fits: reasons::unsolicited },
     Explanation { name: "forged_source", fits: reasons::forged_source },
     Explanation { name: "alien_source", fits: reasons::alien_source },
@@ -106,6 +106,7 @@ pub const EXPLAINED: [Explanation; 29] = [
     Explanation { name: "error_about_another_query", fits: reasons::error_about_another_query },
     Explanation { name: "answers_like_questions", fits: reasons::answers_like_questions },
     Explanation { name: "kernel_moves_a_port", fits: reasons::kernel_moves_a_port },
+    Explanation { name: "straight_by_the_same_ports", fits: reasons::straight_by_the_same_ports },
 ];
 
 impl Scene<'_> {

@@ -1,12 +1,12 @@
 //! What must hold of a packet, and of what either twin made of it, for a difference to be one that is meant. One
 //! predicate a name; docs/nat-behaviour.md says why netlab does as it does.
 
-use netlab_common::net::{eth, ipv4, protocol, tcp};
+use netlab_common::net::{eth, icmp, ipv4, ports, protocol, tcp};
 
 use super::explain::{Came, Scene};
-use super::place::{End, is_private};
+use super::place::{Address, End, Talk, is_private};
 use super::step::{Body, Flaw, Pieces, Quote, Side, Step};
-use super::sums::{DCCP, GRE, UDP_LITE, has_ports};
+use super::sums::{DCCP, GRE, UDP_LITE, has_ports, word};
 
 /// The world has sent to a node's private address.
 pub(super) fn unsolicited(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
@@ -257,4 +257,27 @@ pub(super) fn kernel_moves_a_port(scene: &Scene<'_>, netlab: Came, kernel: Came)
         && end == other
         && ours.get(..ports) == theirs.get(..ports)
         && ours.get(ports + 2..ports + 4) == theirs.get(ports + 2..ports + 4)
+}
+
+/// The host's own error about a packet that went straight to a forward's target, and looks like one of the sender's
+/// flow through that forward.
+pub(super) fn straight_by_the_same_ports(scene: &Scene<'_>, _: Came, _: Came) -> bool {
+    let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
+    let quote = eth::LEN + ipv4::MIN_LEN + icmp::LEN;
+    let sender = |frame: &[u8]| {
+        frame
+            .get(quote + ipv4::SRC..quote + ipv4::DST)
+            .zip(word(frame, quote + ipv4::MIN_LEN))
+            .map(|(address, port)| (address.to_vec(), port))
+    };
+    let receiver = |frame: &[u8]| -> Option<(Address, u16)> {
+        let address = frame.get(quote + ipv4::DST..quote + ipv4::MIN_LEN)?;
+        Some((address.try_into().ok()?, word(frame, quote + ipv4::MIN_LEN + ports::DST)?))
+    };
+    let Some((to, straight_to)) = receiver(ours).zip(receiver(theirs)) else { return false };
+    let by_forward = Talk { to: to.0, ports: (0, to.1), ..scene.step.talk }.forward();
+    (scene.came(scene.netlab), scene.came(scene.kernel)) == (Came::Error, Came::Error)
+        && end == other
+        && sender(ours) == sender(theirs)
+        && by_forward.map(|(target, port)| (target.address(), port)) == Some(straight_to)
 }

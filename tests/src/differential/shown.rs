@@ -250,6 +250,13 @@ pub const SHOWN: &[(&str, &[Step])] = &[
             step(EARTH_UDP_53_5201, Answerer, Udp { len: 0, sealed: true }, PLAIN),
         ],
     ),
+    (
+        "straight_by_the_same_ports",
+        &[
+            step(EARTH_UDP_5201_5353, Answerer, Udp { len: 1, sealed: true }, PLAIN),
+            step(MARS_UDP_5201_5353, Answerer, Udp { len: 1380, sealed: false }, Shape { id: 4321, ..PLAIN }),
+        ],
+    ),
 ];
 
 const NEPTUNE_UDP_1024_5454: Talk =
@@ -305,5 +312,9 @@ const MARS_UDP_5201_5201: Talk =
     Talk { at: Mars, from: [10, 20, 0, 30], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5201) };
 const MARS_UDP_5201_5454: Talk =
     Talk { at: Mars, from: [10, 20, 0, 30], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5454) };
+const EARTH_UDP_5201_5353: Talk =
+    Talk { at: Earth, from: [10, 10, 0, 10], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5353) };
+const MARS_UDP_5201_5353: Talk =
+    Talk { at: Mars, from: [10, 20, 0, 30], to: [192, 168, 0, 108], protocol: 17, ports: (5201, 5353) };
 const EARTH_UDP_53_5201: Talk =
     Talk { at: Earth, from: [10, 10, 0, 10], to: [10, 10, 0, 1], protocol: 17, ports: (53, 5201) };
