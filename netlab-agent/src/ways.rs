@@ -24,10 +24,22 @@ pub struct Sight {
     pub captures: Vec<u32>,
     /// Interfaces that take frames which are no skbs yet.
     pub frames: Vec<u32>,
+    /// Where the host's stack takes what comes in by each of them, by index, if it routes that without asking where it
+    /// came from.
+    pub gates: BTreeMap<u32, Gate>,
     /// What of the host's looks at packets that it forwards, in words.
     pub filters: Vec<String>,
     /// What the lab says about that.
     pub bypass: Bypass,
+}
+
+/// Where packets to be routed are given to the host's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The hardware address that they are for.
+    pub mac: [u8; 6],
+    /// The interface that the stack sees them on.
+    pub index: u32,
 }
 
 impl Sight {
@@ -73,6 +85,9 @@ impl Sight {
     fn exit(&self, link: &Link, peer: Option<&Peer>) -> Option<Exit> {
         let is_uplink = link.name == self.uplink;
         let mut flags = exit::REDIRECT;
+        if is_uplink {
+            flags |= exit::UPLINK;
+        }
         if self.frames.contains(&link.index) {
             flags |= exit::FRAMES;
         }
@@ -82,7 +97,9 @@ impl Sight {
             (false, Some(peer)) => peer.mac,
             (false, None) => return None,
         };
-        Some(Exit { flags, mtu: link.mtu, neighbour, pad: [0; 2] })
+        let gate = self.gates.get(&link.index);
+        let (gate, routed_on) = gate.map_or(([0; 6], 0), |gate| (gate.mac, gate.index));
+        Some(Exit { flags, mtu: link.mtu, neighbour, gate, routed_on })
     }
 }
 
@@ -99,6 +116,7 @@ mod tests {
             name: name.into(),
             alias: None,
             group: 0,
+            mac: [2, 0, 0, 0, 1, index as u8],
             master,
             header_len: Some(ETHERNET),
             up: true,
@@ -116,14 +134,24 @@ mod tests {
     #[test]
     fn a_bridges_port_is_for_its_own_node_and_the_uplink_for_whoever_is_there() {
         let exits = sight().exits();
-        assert_eq!(exits[&5], Exit { flags: exit::REDIRECT, mtu: 1500, ..Exit::default() });
+        let flags = exit::REDIRECT | exit::UPLINK;
+        assert_eq!(exits[&5], Exit { flags, mtu: 1500, ..Exit::default() });
         assert_eq!(exits[&6].neighbour, [2, 0, 0, 0, 0, 9]);
     }
 
     #[test]
     fn frames_go_where_they_are_taken() {
         let exits = Sight { frames: vec![6], ..sight() }.exits();
-        assert_eq!((exits[&5].flags, exits[&6].flags), (exit::REDIRECT, exit::REDIRECT | exit::FRAMES));
+        let flags = [exits[&5].flags, exits[&6].flags].map(|flags| flags & !exit::UPLINK);
+        assert_eq!(flags, [exit::REDIRECT, exit::REDIRECT | exit::FRAMES]);
+    }
+
+    #[test]
+    fn packets_come_in_by_the_gate_of_the_bridge_that_an_interface_is_a_port_of() {
+        let gates = BTreeMap::from([(6, Gate { mac: [2, 0, 0, 0, 1, 4], index: 4 })]);
+        let exits = Sight { gates, ..sight() }.exits();
+        assert_eq!((exits[&6].gate, exits[&6].routed_on), ([2, 0, 0, 0, 1, 4], 4));
+        assert_eq!((exits[&5].gate, exits[&5].routed_on), ([0; 6], 0));
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub trait Ways {
     fn learnt(&self, _slot: u32, _direction: Direction) -> Learnt {
         Learnt::default()
     }
+    /// Says that the host's stack has sent a packet by a way now, in ticks.
+    fn touch_way(&self, _number: u32, _now: u32) {}
     /// Has it remember that, unless its slot has changed hands.
     fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
     /// The hint in the place of a tuple with this hash.
@@ -278,6 +280,33 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
     fn count_events(&self, event: Event, times: u64);
 }
 
+/// A packet as the host's routing looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<const N: usize> {
+    /// Its addresses and ports, as they are.
+    pub tuple: Tuple<N>,
+    /// Its type of service.
+    pub tos: u8,
+    /// Bytes from its IP header on.
+    pub len: u16,
+    /// The interface on which the host's stack would see it come.
+    pub on: u32,
+}
+
+/// Where a packet goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The interface that its route names; zero if the host would not just send it on, or knows no neighbour there.
+    pub interface: u32,
+    /// The Ethernet header up to its type, in words: the neighbour's address, and that interface's.
+    pub ethernet: [u8; 12],
+}
+
+impl Hop {
+    /// None.
+    pub const NONE: Hop = Hop { interface: 0, ethernet: [0; 12] };
+}
+
 /// No place was left for a fragment to wait.
 pub const NO_PLACE: u32 = u32::MAX;
 
@@ -315,6 +344,11 @@ pub trait Env<const N: usize> {
     /// Whether a packet can go to the host's stack by its loopback interface from here.
     fn has_loopback(&self) -> bool {
         true
+    }
+    /// Where the host's routing would send a packet that it is given now.
+    #[inline(always)]
+    fn route(&self, _wanted: &Wanted<N>) -> Hop {
+        Hop::NONE
     }
     /// Takes the steps of a search, up to so many.
     fn search<S: Search<N>, T: Tables<N>>(&self, tables: &T, steps: u32, search: &mut S);

@@ -16,9 +16,9 @@ use netlab_common::abi::flow::Tuple;
 use netlab_common::abi::hook::Hook;
 use netlab_common::net::protocol;
 use netlab_common::packet::Packet;
-use netlab_common::tables::{Env, Search, Tables};
+use netlab_common::tables::{Env, Hop, Search, Tables, Wanted};
 
-use crate::waiting;
+use crate::{route, waiting};
 
 /// The kernel around one packet, which is an skb or not.
 pub struct KernelEnv<const SKB: bool> {
@@ -114,6 +114,11 @@ impl<const SKB: bool> Env<4> for KernelEnv<SKB> {
     #[inline(always)]
     fn put_back(&self, len: u32) -> bool {
         SKB && waiting::put_back(self.context.cast(), len)
+    }
+
+    #[inline(always)]
+    fn route(&self, wanted: &Wanted<4>) -> Hop {
+        if SKB { route::of_skb(self.context.cast(), wanted) } else { route::of_frame(self.context, wanted) }
     }
 
     #[inline(always)]

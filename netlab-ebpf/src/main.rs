@@ -18,6 +18,7 @@ mod fragments;
 mod head;
 mod log;
 mod maps;
+mod route;
 mod rules;
 mod slot;
 mod stages;
@@ -28,6 +29,7 @@ mod waiting;
 mod ways;
 mod xdp;
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use netlab_common::abi::hook::Hook;
@@ -83,18 +85,22 @@ on_frames! {
 }
 
 macro_rules! on_frames_that_cross {
-    ($($program:ident, $stages:ident;)*) => { $(
+    ($($program:ident => $cross:expr;)*) => { $(
         #[xdp(frags)]
         pub fn $program(context: XdpContext) -> u32 {
-            xdp::cross(Across(stages::$stages(context.ctx).cross(0)))
+            let cross: fn(*mut xdp_md) -> Across = $cross;
+            xdp::cross(cross(context.ctx))
         }
     )* };
 }
 
-// What is attached at XDP: the shortcut and nothing else. Whatever does not take it goes on to the skb's hooks.
+// What is attached at XDP: the ways past the stack and nothing else. Whatever does not take one goes on to the skb's hooks.
 on_frames_that_cross! {
-    nl_xdp_port_x, XdpPortIn;
-    nl_xdp_up_x, XdpUplinkIn;
+    nl_xdp_port_x => |frame| {
+        let traffic = || pipeline::frame(&XdpPacket::new(frame));
+        pipeline::cross_early(traffic, &mut stages::XdpPortIn(frame), &MapTables)
+    };
+    nl_xdp_up_x => |frame| Across(stages::XdpUplinkIn(frame).cross(0));
 }
 
 /// The helpers that rewrite packets are open to programs under a GPL-compatible licence.

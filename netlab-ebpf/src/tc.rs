@@ -58,8 +58,8 @@ pub const GO_ON: i32 = TC_ACT_UNSPEC;
 #[inline(always)]
 pub fn action(hook: Hook, decision: Decision, context: &TcContext) -> i32 {
     let skb = context.skb.skb;
-    if let Way::Across(across) = decision.way {
-        return cross(skb, across);
+    if decision.way == Way::Across {
+        return cross(skb, decision.across);
     }
     if decision.way == Way::Loopback {
         // SAFETY: the helper takes the number of an interface, which is the same in every namespace.
@@ -160,7 +160,7 @@ impl Packet for TcPacket {
     }
 
     #[inline(always)]
-    fn leaves_by(&self) -> u32 {
+    fn interface(&self) -> u32 {
         // SAFETY: as above.
         unsafe { (*self.skb).ifindex }
     }

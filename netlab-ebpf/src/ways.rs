@@ -11,6 +11,8 @@ use crate::atomic;
 use crate::maps::{EPOCH, EXITS, FLOWS, RECENT, WAYS};
 use crate::tables::MapTables;
 
+const NO_EXIT: Exit = Exit { flags: 0, mtu: 0, neighbour: [0; 6], gate: [0; 6], routed_on: 0 };
+
 impl Ways for MapTables {
     #[inline(always)]
     fn epoch(&self) -> u32 {
@@ -21,14 +23,13 @@ impl Ways for MapTables {
     #[inline(always)]
     fn exit(&self, interface: u32) -> Exit {
         // SAFETY: the pointer is to a whole aligned entry, of which the agent writes nothing but other whole ones.
-        EXITS
-            .get_ptr(interface)
-            .map_or(Exit { flags: 0, mtu: 0, neighbour: [0; 6], pad: [0; 2] }, |exit| unsafe { *exit })
+        EXITS.get_ptr(interface).map_or(NO_EXIT, |exit| unsafe { *exit })
     }
 
     #[inline(always)]
     fn way(&self, number: u32) -> Way {
-        const NOTHING: Way = Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, ethernet: [0; 12] };
+        const NOTHING: Way =
+            Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, seen: 0, ethernet: [0; 12] };
         let Some(place) = WAYS.get_ptr(number) else { return NOTHING };
         // SAFETY: the pointer is to a whole aligned entry; the version is read before and after the rest, each time
         // anew.
@@ -43,6 +44,7 @@ impl Ways for MapTables {
                 interface: (&raw const (*place).interface).read_volatile(),
                 flags: (&raw const (*place).flags).read_volatile(),
                 mtu: (&raw const (*place).mtu).read_volatile(),
+                seen: (&raw const (*place).seen).read_volatile(),
                 ethernet: transmute::<[u32; 3], [u8; 12]>(ethernet),
             };
             if before & 1 != 0 || version.read_volatile() != before {
@@ -64,9 +66,19 @@ impl Ways for MapTables {
             (&raw mut (*place).interface).write_volatile(way.interface);
             (&raw mut (*place).flags).write_volatile(way.flags);
             (&raw mut (*place).mtu).write_volatile(way.mtu);
+            (&raw mut (*place).seen).write_volatile(way.seen);
             (&raw mut (*place).ethernet).write_volatile(way.ethernet);
             atomic::exchange(&raw mut (*place).version, version.wrapping_add(2));
             true
+        }
+    }
+
+    #[inline(always)]
+    fn touch_way(&self, number: u32, now: u32) {
+        if let Some(place) = WAYS.get_ptr_mut(number) {
+            // SAFETY: the pointer is to a whole aligned entry. Should it become another way at this moment, that one has
+            // been sent by just as lately.
+            unsafe { (&raw mut (*place).seen).write_volatile(now) };
         }
     }
 

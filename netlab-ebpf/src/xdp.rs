@@ -39,7 +39,7 @@ impl XdpPacket {
 pub fn action(decision: Decision) -> u32 {
     match decision.way {
         Way::Back => return xdp_action::XDP_TX,
-        Way::Across(across) => return cross(across),
+        Way::Across => return cross(decision.across),
         _ => {}
     }
     match decision.verdict.disposition() {
@@ -52,7 +52,7 @@ pub fn action(decision: Decision) -> u32 {
 #[inline(always)]
 pub fn cross(across: Across) -> u32 {
     match across {
-        Across::NOT => xdp_action::XDP_PASS,
+        Across::NOT | Across::UNKNOWN => xdp_action::XDP_PASS,
         Across::LOST => xdp_action::XDP_DROP,
         // SAFETY: the helper takes the number of an interface.
         across => unsafe { bpf_redirect(across.interface(), 0) as u32 },
@@ -76,6 +76,12 @@ impl Packet for XdpPacket {
     fn received_on(&self) -> u32 {
         // At XDP no packet has been through the host's stack yet.
         0
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        // SAFETY: the context is the program's own.
+        unsafe { (*self.context).ingress_ifindex }
     }
 
     #[inline(always)]

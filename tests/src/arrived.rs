@@ -35,8 +35,8 @@ impl Packet for Arrived {
     fn received_on(&self) -> u32 {
         self.on
     }
-    fn leaves_by(&self) -> u32 {
-        self.frame.leaves_by()
+    fn interface(&self) -> u32 {
+        self.frame.interface()
     }
     fn load<const L: usize>(&self, offset: usize) -> Option<[u8; L]> {
         self.frame.load(offset)

@@ -232,7 +232,7 @@ impl Host {
     pub fn outcome(&self, hook: Hook, frame: &[u8], on: u32) -> anyhow::Result<Outcome> {
         let before = self.counts();
         let mut packet = Arrived { frame: BufPacket(frame.to_vec()), on, tagged: false, translated: false };
-        let Decision { verdict, way } = self.run_on(hook, &mut packet, &self.tables);
+        let Decision { verdict, way, .. } = self.run_on(hook, &mut packet, &self.tables);
         let counted = state::verdict_between(&before, &self.counts(), hook, frame.len())?;
         anyhow::ensure!(counted == verdict, "{} was counted as {}", verdict.name(), counted.name());
         let answered = way == Way::Back;

@@ -2,6 +2,8 @@
 //! failure. Here are those that the kernel cannot play along with, or that look into the tables; the table of
 //! cases in the test kit has the rest.
 
+#[path = "scenarios/ahead.rs"]
+mod ahead;
 #[path = "scenarios/creation.rs"]
 mod creation;
 #[path = "scenarios/forward.rs"]

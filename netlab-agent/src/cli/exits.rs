@@ -1,7 +1,7 @@
 //! Keeping the datapath's ways out true to the host: looking at it now and then and after each change, and telling the
 //! maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::datapath::Role;
 use crate::datapath::exits::Exits;
 use crate::error::{Failure, Kind, Result};
 use crate::lab::Lab;
-use crate::netlink::{Monitor, Netlink, captures, firewall};
+use crate::netlink::{Link, Monitor, Netlink, captures, firewall};
 use crate::netns::Namespace;
-use crate::topology::LabDir;
-use crate::ways::Sight;
+use crate::topology::{LabDir, sysctl};
+use crate::ways::{Gate, Sight};
 use crate::{nat, topology};
 
 /// What follows the ways of one lab.
@@ -102,13 +102,14 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
             Failure::new(Kind::Failed, format!("the host's captures and filters cannot be read: {error}"))
         })?;
     let netlink = host.enter(Netlink::open)??;
-    let mut links: BTreeMap<_, _> =
-        netlink.links().await?.into_iter().map(|link| (link.name.clone(), link)).collect();
+    let links = netlink.links().await?;
+    let gates = host.enter(|| gates(&links))?;
+    let mut links: BTreeMap<_, _> = links.into_iter().map(|link| (link.name.clone(), link)).collect();
     let bypass = lab.host.bypass;
     let choices = ways::look(lab, dir, host, uplink)?;
     let frames = choices.iter().filter(|choice| choice.takes_frames).map(|choice| choice.index).collect();
     let mut sight =
-        Sight { uplink: uplink.to_owned(), captures, filters, bypass, frames, interfaces: Vec::new() };
+        Sight { uplink: uplink.to_owned(), captures, filters, bypass, frames, gates, interfaces: Vec::new() };
     for interface in interfaces.iter().filter(|one| one.role != Role::Loopback) {
         let Some(link) = links.remove(&interface.name) else { continue };
         let peer = match link.peer {
@@ -118,4 +119,27 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
         sight.interfaces.push((link, peer));
     }
     Ok(sight)
+}
+
+/// Where the thread's stack takes what comes in by each interface. An interface that asks where packets would be answered
+/// to (RFC 3704, the strict kind) has none: that is for the stack to ask.
+fn gates(links: &[Link]) -> BTreeMap<u32, Gate> {
+    // What cannot be read is taken for strict.
+    let asks = |name: &str| {
+        let value = sysctl::read(&format!("net.ipv4.conf.{}.rp_filter", name.replace('.', "/")));
+        value.ok().and_then(|value| value.parse().ok()).unwrap_or(1u32)
+    };
+    let everywhere = asks("all");
+    let takers: BTreeSet<u32> = links.iter().map(|link| link.master.unwrap_or(link.index)).collect();
+    let takers = links.iter().filter(|link| takers.contains(&link.index));
+    // The kernel goes by the larger of the two values.
+    let takers: BTreeMap<u32, [u8; 6]> = takers
+        .filter(|link| everywhere.max(asks(&link.name)) != 1)
+        .map(|link| (link.index, link.mac))
+        .collect();
+    let gate = |link: &Link| {
+        let index = link.master.unwrap_or(link.index);
+        takers.get(&index).map(|mac| (link.index, Gate { mac: *mac, index }))
+    };
+    links.iter().filter_map(gate).collect()
 }

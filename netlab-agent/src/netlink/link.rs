@@ -63,6 +63,8 @@ pub struct Link {
     pub alias: Option<String>,
     /// Device group; 0 is the default one.
     pub group: u32,
+    /// Its hardware address; zeros if it has none of Ethernet's.
+    pub mac: [u8; 6],
     /// Index of the bridge it is a port of.
     pub master: Option<u32>,
     /// Bytes of its frames' link header: Ethernet's, or none; `None` for kinds that netlab does not read.
@@ -215,6 +217,7 @@ fn link(message: LinkMessage) -> Link {
         name: String::new(),
         alias: None,
         group: 0,
+        mac: [0; 6],
         master: None,
         up: message.header.flags.contains(LinkFlags::Up),
         mtu: 0,
@@ -230,6 +233,7 @@ fn link(message: LinkMessage) -> Link {
                 is_veth = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
             }
             LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(bytes) => link.mac = bytes.try_into().unwrap_or_default(),
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Group(group) => link.group = group,
             LinkAttribute::Controller(master) => link.master = Some(master),

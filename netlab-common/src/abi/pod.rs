@@ -52,7 +52,7 @@ plain_data! {
     MasqueradeTarget<4> = 4, 4, 2, 2, 4, 4;
     RuleCounters = 8, 16, 16;
     Count = 8, 8;
-    Exit = 4, 4, 6, 2;
-    Way = 5 * 4, 12;
+    Exit = 4, 4, 6, 6, 4;
+    Way = 6 * 4, 12;
     Recent = 8;
 }

@@ -29,11 +29,14 @@ pub struct Exit {
     /// The one neighbour there is; zeros where there may be others. A bridge floods what it does not know the port of,
     /// and only by this a port tells what is meant for its own node.
     pub neighbour: [u8; 6],
-    /// Always zero.
-    pub pad: [u8; 2],
+    /// The hardware address by which the host is given packets that come in here to be routed; zeros where the host's
+    /// stack wants to see for itself what it routes.
+    pub gate: [u8; 6],
+    /// The interface on which the host's stack sees those come: this one, or the bridge that it is a port of.
+    pub routed_on: u32,
 }
 
-const _: () = assert!(size_of::<Exit>() == 16, "an exit is 16 bytes");
+const _: () = assert!(size_of::<Exit>() == 24, "an exit is 24 bytes");
 
 /// Bits of [`Exit::flags`].
 pub mod exit {
@@ -41,6 +44,8 @@ pub mod exit {
     pub const REDIRECT: u32 = 1 << 0;
     /// Frames that are no skbs yet may be sent there: their receiver takes such.
     pub const FRAMES: u32 = 1 << 1;
+    /// It leads to the world.
+    pub const UPLINK: u32 = 1 << 2;
 }
 
 /// A way out.
@@ -57,11 +62,13 @@ pub struct Way {
     pub flags: u32,
     /// Likewise.
     pub mtu: u32,
+    /// When the host's stack has sent a packet by it, in ticks.
+    pub seen: u32,
     /// The Ethernet header up to its type: the neighbour's address, and the host's.
     pub ethernet: [u8; 12],
 }
 
-const _: () = assert!(size_of::<Way>() == 32, "a way is 32 bytes");
+const _: () = assert!(size_of::<Way>() == 36, "a way is 36 bytes");
 
 impl Way {
     /// Whether it says the same as another one that was learnt in the same epoch.

@@ -8,7 +8,7 @@ use crate::abi::flow::Tuple;
 use crate::abi::fragment::WAITING_LEN;
 use crate::abi::hook::Hook;
 use crate::packet::Packet;
-use crate::tables::{Env, Search, Tables};
+use crate::tables::{Env, Hop, Search, Tables, Wanted};
 
 /// Protocol, address and port, in network order, of a socket.
 pub type Bound = (u8, [u8; 4], [u8; 2]);
@@ -26,6 +26,8 @@ pub struct FixedEnv {
     pub connected: RefCell<BTreeSet<Tuple<4>>>,
     /// No fragment waits, as at XDP.
     pub impatient: Cell<bool>,
+    /// Where the host's routing sends what is for an address.
+    pub routes: RefCell<BTreeMap<[u8; 4], Hop>>,
     /// Frames of fragments that wait, by place.
     pub frames: RefCell<BTreeMap<u32, Vec<u8>>>,
     /// Fragments that have waited, and come to their hook again when the test lets them.
@@ -72,6 +74,10 @@ impl Env<4> for FixedEnv {
 
     fn put_back(&self, _: u32) -> bool {
         true
+    }
+
+    fn route(&self, wanted: &Wanted<4>) -> Hop {
+        self.routes.borrow().get(&wanted.tuple.dst).copied().unwrap_or(Hop::NONE)
     }
 
     fn search<S: Search<4>, T: Tables<4>>(&self, tables: &T, steps: u32, search: &mut S) {

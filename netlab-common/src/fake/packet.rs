@@ -23,7 +23,7 @@ impl Packet for BufPacket {
     }
 
     // The loopback interface, on which the kernel runs programs that are attached nowhere.
-    fn leaves_by(&self) -> u32 {
+    fn interface(&self) -> u32 {
         1
     }
 

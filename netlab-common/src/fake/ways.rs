@@ -29,6 +29,10 @@ impl Ways for MemTables {
         true
     }
 
+    fn touch_way(&self, number: u32, now: u32) {
+        self.ways.borrow_mut().entry(number).or_default().seen = now;
+    }
+
     fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
         Learnt(self.flows.borrow()[slot as usize].counters.ways[direction as usize])
     }

@@ -52,9 +52,9 @@ pub trait Packet {
     /// itself, or if the hook does not know.
     fn received_on(&self) -> u32;
 
-    /// Index of the interface by which the packet leaves, at a hook where it does; zero elsewhere.
+    /// Index of the interface that the hook is on; zero if that does not know.
     #[inline(always)]
-    fn leaves_by(&self) -> u32 {
+    fn interface(&self) -> u32 {
         0
     }
 

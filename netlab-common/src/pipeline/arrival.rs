@@ -52,6 +52,12 @@ impl Arrival {
         self.0 & ERROR != 0
     }
 
+    /// Whether it is nothing but a packet with headers that have been read.
+    #[inline(always)]
+    pub fn is_plain(self) -> bool {
+        self.0 & (READ | OPTIONS | FIRST | EARLY | ERROR) == READ
+    }
+
     /// Whether it leaves the host as translated as it will ever be. Then it may bear the tuple of another flow than its
     /// own: a node's packet to a forward, of which the target has spoken to a forward to that node by the same ports,
     /// looks like an answer to the target.

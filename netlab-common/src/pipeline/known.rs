@@ -1,5 +1,6 @@
 //! Packets of known flows: translation, state and counters.
 
+use super::ahead::WAY_SHIFT;
 use super::{Scene, Stage, local, ways};
 use crate::abi::flow::{Direction, FlowRef, Kind, NO_RULE, life};
 use crate::abi::hook::Hook;
@@ -18,6 +19,8 @@ const JOINED: u32 = 2;
 
 /// The hook where it came in has translated it.
 pub const TRANSLATED: u32 = 4;
+/// No flow has its tuple.
+pub const UNKNOWN: u32 = 8;
 
 /// How a packet that has just come by its flow is translated.
 #[inline(always)]
@@ -52,7 +55,7 @@ fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
         return Stage::Open;
     }
     let tables = scene.tables;
-    let mut found = match how & TRANSLATED {
+    let mut found = match how & (TRANSLATED | UNKNOWN) {
         0 => conntrack::lookup(tables, &headers.tuple, scene.now),
         _ => Lookup::Miss,
     };
@@ -89,12 +92,11 @@ fn translated<P: Packet, T: Tables<4>, E: Env<4>>(
     let loops = entry.is_the_hosts_way();
     let verdict = rewritten(packet, headers, scene, entry, anew, how & FRESH != 0);
     if !scene.hook.is_ingress() && matches!(verdict, Verdict::Established | Verdict::Created) {
-        ways::learn(
-            packet,
-            headers,
-            scene,
-            FlowRef::new(entry.slot, entry.status.generation, entry.direction),
-        );
+        let to = FlowRef::new(entry.slot, entry.status.generation, entry.direction);
+        match how >> WAY_SHIFT {
+            0 => ways::learn(packet, headers, scene, to),
+            number => ways::remember(tables, to, number),
+        }
     }
     if loops && verdict.disposition() == Disposition::Forwarded {
         local::by_loopback(packet, headers, scene, verdict)

@@ -7,8 +7,10 @@
 //!
 //! The stages are functions of their own, one after another and never one within another: a BPF program has 512
 //! bytes of stack for all functions that are under way at once, and one function has one register to give back.
-//! What else passes between them lies in a map. Most packets see [`arrival`] and [`known`] only.
+//! What else passes between them lies in a map. Most packets see [`shortcut`] only, and most others [`arrival`],
+//! [`known`] and [`ahead`].
 
+mod ahead;
 mod arrival;
 mod fragment;
 mod known;
@@ -27,7 +29,7 @@ pub use stages::{Here, Stages};
 use self::arrival::Arrival;
 use crate::abi::clock;
 use crate::abi::hook::Hook;
-use crate::abi::verdict::Verdict;
+use crate::abi::verdict::{Disposition, Verdict};
 use crate::conntrack::create::{Made, Refusal};
 use crate::packet::Packet;
 use crate::tables::{Env, Tables, Traffic};
@@ -39,6 +41,17 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Which way it goes.
     pub way: Way,
+    /// Where to, if that is across. Not in the way itself: of the others it would be undefined bytes, which LLVM copies
+    /// all the same, and the verifier refuses to see that.
+    pub across: Across,
+}
+
+impl Decision {
+    /// A packet that goes no special way to another interface.
+    #[inline(always)]
+    fn here(verdict: Verdict, way: Way) -> Self {
+        Decision { verdict, way, across: Across::NOT }
+    }
 }
 
 /// Which way a packet goes that is not dropped.
@@ -49,7 +62,7 @@ pub enum Way {
     /// The packet itself was dropped, and its frame is now an ICMP error on its way to the sender.
     Back,
     /// Right to another interface, past the host's stack.
-    Across(Across),
+    Across,
     /// To the host's stack, by way of its loopback interface, where packets may come from the host's own addresses.
     Loopback,
 }
@@ -150,11 +163,13 @@ pub fn decide<S: Stages, T: Tables<4>>(
     stages: &mut S,
     tables: &T,
 ) -> Decision {
+    let mut how = 0;
     if hook.is_ingress() {
         match Across(stages.cross(0)) {
             Across::NOT => {}
-            Across::LOST => return Decision { verdict: Verdict::RewriteFailed, way: Way::Onward },
-            across => return Decision { verdict: Verdict::Established, way: Way::Across(across) },
+            Across::UNKNOWN => how = known::UNKNOWN,
+            Across::LOST => return Decision::here(Verdict::RewriteFailed, Way::Onward),
+            across => return Decision { verdict: Verdict::Established, way: Way::Across, across },
         }
     }
     let frame = frame();
@@ -162,8 +177,17 @@ pub fn decide<S: Stages, T: Tables<4>>(
     let arrival = Arrival(stages.arrive(0));
     let stage = match arrival.verdict() {
         Some(verdict) => Stage::Verdict(verdict),
-        None => judged(stages, arrival),
+        None => judged(stages, arrival, how),
     };
+    if let Stage::Verdict(verdict) = stage
+        && arrival.is_plain()
+        && tables.epoch() != 0
+    {
+        let (interface, became) = sent_ahead(hook, verdict, frame, stages, tables);
+        if interface != 0 {
+            return gone_ahead(hook, verdict, interface, became, frame, tables);
+        }
+    }
     let (verdict, way) = match stage {
         Stage::Loopback(verdict) => (verdict, Way::Loopback),
         Stage::Verdict(verdict) => (verdict, Way::Onward),
@@ -179,18 +203,18 @@ pub fn decide<S: Stages, T: Tables<4>>(
     let lost = arrival.is_first() && stages.release(0) == fragment::LOST;
     let (verdict, way) = if lost { (Verdict::RewriteFailed, Way::Onward) } else { (verdict, way) };
     tables.count_verdict(hook, verdict, frame);
-    Decision { verdict, way }
+    Decision::here(verdict, way)
 }
 
 /// Decides about a packet whose headers are laid aside.
 #[inline(always)]
-fn judged<S: Stages>(stages: &mut S, arrival: Arrival) -> Stage {
+fn judged<S: Stages>(stages: &mut S, arrival: Arrival, how: u32) -> Stage {
     if arrival.has_options()
         && let Stage::Verdict(verdict) = Stage::unpack(stages.options(0))
     {
         return Stage::Verdict(verdict);
     }
-    let how = if arrival.is_translated() { known::TRANSLATED } else { 0 };
+    let how = if arrival.is_translated() { known::TRANSLATED } else { how };
     if arrival.is_error() {
         return Stage::unpack(stages.relate(how));
     }
@@ -204,20 +228,130 @@ fn judged<S: Stages>(stages: &mut S, arrival: Arrival) -> Stage {
     if matches!(stage, Stage::Verdict(_) | Stage::Loopback(_)) {
         return stage;
     }
-    match opened(stages, if stage == Stage::Stray { open::STRAY } else { 0 }) {
+    match opened(stages, if stage == Stage::Stray { open::STRAY } else { 0 }, S::open) {
         Err(verdict) => Stage::Verdict(verdict),
         Ok(made) => Stage::unpack(stages.translate(known::how(made))),
     }
 }
 
+/// Sends a packet on that has got a verdict where it came in, past the host's stack, if it may. What it wants made is made
+/// before it is changed: if it cannot be, the packet goes by the stack, and is refused where it leaves.
+///
+/// The interface, zero if it goes by the stack, or [`ahead::LOST`]; and the verdict of the hook that it leaves by, or its
+/// own. Not an `Option`, for which LLVM would copy bytes that are undefined, and the verifier refuses to see those.
+#[inline(always)]
+fn sent_ahead<S: Stages, T: Tables<4>>(
+    hook: Hook,
+    verdict: Verdict,
+    frame: Traffic,
+    stages: &mut S,
+    tables: &T,
+) -> (u32, Verdict) {
+    let is_translated = matches!(verdict, Verdict::Created | Verdict::Established);
+    let leaves = hook == Hook::PortIn && matches!(verdict, Verdict::NoRule | Verdict::InFlow);
+    if !hook.is_ingress() || !(is_translated || leaves) {
+        return (0, verdict);
+    }
+    let number = stages.route(if leaves { ahead::TO_THE_WORLD } else { 0 });
+    if number == 0 {
+        return (0, verdict);
+    }
+    let mut how = 0;
+    if leaves && verdict == Verdict::NoRule {
+        match opened(stages, 0, S::open_ahead) {
+            Ok(made) => how = known::how(made),
+            Err(_) => return (0, verdict),
+        }
+    }
+    let interface = stages.depart(number);
+    if interface == 0 || interface == ahead::LOST {
+        return (interface, Verdict::RewriteFailed);
+    }
+    if is_translated {
+        stages.remember(number);
+        return (interface, verdict);
+    }
+    tables.count_verdict(hook, verdict, frame);
+    tables.count_received(Hook::UplinkOut, frame);
+    (interface, left(stages, how | number << ahead::WAY_SHIFT))
+}
+
+/// Translates a packet that leaves for the world.
+#[inline(always)]
+fn left<S: Stages>(stages: &mut S, how: u32) -> Verdict {
+    match Stage::unpack(stages.translate_ahead(how)) {
+        Stage::Verdict(verdict) => verdict,
+        _ => Verdict::FlowEnding,
+    }
+}
+
+/// Takes a frame across that has come to a port before there is an skb of it: it is of a flow that knows its way, or opens
+/// one towards the world. Whatever else it is, it stays as it came, and is not counted: there are hooks for that.
+#[inline(always)]
+pub fn cross_early<S: Stages, T: Tables<4>>(
+    frame: impl FnOnce() -> Traffic,
+    stages: &mut S,
+    tables: &T,
+) -> Across {
+    let across = Across(stages.cross(0));
+    if across != Across::UNKNOWN {
+        return across;
+    }
+    let arrival = Arrival(stages.arrive(0));
+    if arrival.verdict().is_some() || !arrival.is_plain() {
+        return Across::NOT;
+    }
+    let number = stages.route(ahead::TO_THE_WORLD);
+    if number == 0 {
+        return Across::NOT;
+    }
+    let Ok(made) = opened(stages, 0, S::open_ahead) else { return Across::NOT };
+    let interface = stages.depart(number);
+    if interface == 0 {
+        return Across::NOT;
+    }
+    let frame = frame();
+    tables.count_received(Hook::PortIn, frame);
+    if interface == ahead::LOST {
+        tables.count_verdict(Hook::PortIn, Verdict::RewriteFailed, frame);
+        return Across::LOST;
+    }
+    tables.count_verdict(Hook::PortIn, Verdict::NoRule, frame);
+    tables.count_received(Hook::UplinkOut, frame);
+    let verdict = left(stages, known::how(made) | number << ahead::WAY_SHIFT);
+    tables.count_verdict(Hook::UplinkOut, verdict, frame);
+    if verdict.disposition() == Disposition::Dropped { Across::LOST } else { Across(interface) }
+}
+
+/// Counts the last verdict of a packet that was sent on.
+#[inline(always)]
+fn gone_ahead<T: Tables<4>>(
+    hook: Hook,
+    came: Verdict,
+    interface: u32,
+    became: Verdict,
+    frame: Traffic,
+    tables: &T,
+) -> Decision {
+    let leaves = hook == Hook::PortIn && matches!(came, Verdict::NoRule | Verdict::InFlow);
+    let at = if leaves && interface != ahead::LOST { Hook::UplinkOut } else { hook };
+    tables.count_verdict(at, became, frame);
+    let is_lost = became.disposition() == Disposition::Dropped;
+    Decision {
+        verdict: became,
+        way: if is_lost { Way::Onward } else { Way::Across },
+        across: Across(interface),
+    }
+}
+
 /// Has the flow made that a packet opens, or says what else becomes of the packet.
 #[inline(always)]
-fn opened<S: Stages>(stages: &mut S, how: u32) -> Result<Made, Verdict> {
-    let mut stage = Stage::unpack(stages.open(how));
+fn opened<S: Stages>(stages: &mut S, how: u32, open: impl Fn(&mut S, u32) -> u32) -> Result<Made, Verdict> {
+    let mut stage = Stage::unpack(open(stages, how));
     if stage == Stage::CreateMapping {
         created(stages)?;
         // Whoever made the mapping, this packet or one that was quicker, it is there now.
-        stage = Stage::unpack(stages.open(how));
+        stage = Stage::unpack(open(stages, how));
     }
     match stage {
         Stage::Verdict(verdict) => Err(verdict),

@@ -26,6 +26,8 @@ pub struct Across(pub u32);
 impl Across {
     /// It has not taken it, and is as it was.
     pub const NOT: Across = Across(0);
+    /// It has not taken it either, and no flow has its tuple.
+    pub const UNKNOWN: Across = Across(u32::MAX - 1);
     /// It could not be changed as a whole, and must not go on.
     pub const LOST: Across = Across(u32::MAX);
 
@@ -82,7 +84,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     }
     let (tuple, len) = (seen.front.tuple(), seen.front.total_len());
     let hash = hash::quick(tuple.words());
-    let Some(place) = find(&tuple, hash, tables) else { return Across::NOT };
+    let Some(place) = find(&tuple, hash, tables) else { return Across::UNKNOWN };
     let now = now(tables, env);
     let flow = tables.glance(place.slot(), place.direction());
     if !flow.own.is(&tuple) || flow.life != life::LIVE {

@@ -2,7 +2,7 @@
 //! pipeline to a hook may make each a function that the verifier looks at by itself, once, whoever calls it and from
 //! wherever: programs in which it has to follow every way through all of them are too large for it.
 
-use super::{arrival, fragment, known, now, open, options, related, shortcut};
+use super::{ahead, arrival, fragment, known, now, open, options, related, shortcut};
 use crate::abi::hook::Hook;
 use crate::answer;
 use crate::conntrack::create;
@@ -30,6 +30,16 @@ pub trait Stages {
     fn reserve(&mut self, how: u32) -> u32;
     /// Makes it.
     fn create(&mut self, how: u32) -> u32;
+    /// Looks where a packet would go that is at a hook where it comes in; the number of a way, or zero.
+    fn route(&mut self, how: u32) -> u32;
+    /// As [`open`](Stages::open), as if the packet were on its way to the world already.
+    fn open_ahead(&mut self, how: u32) -> u32;
+    /// As [`translate`](Stages::translate), likewise; with the way's number in how.
+    fn translate_ahead(&mut self, how: u32) -> u32;
+    /// Readies a packet for the way of this number; the interface, zero, or [`LOST`](super::ahead::LOST).
+    fn depart(&mut self, how: u32) -> u32;
+    /// Has the flow of the packet remember the way of this number.
+    fn remember(&mut self, how: u32) -> u32;
     /// Answers a packet that is refused.
     fn refuse(&mut self, how: u32) -> u32;
     /// Notes what this fragment says of those that come after it, and sends on what waits for it.
@@ -94,6 +104,32 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
     #[inline(always)]
     fn create(&mut self, _: u32) -> u32 {
         create::create(self.tables, self.env)
+    }
+
+    #[inline(always)]
+    fn route(&mut self, how: u32) -> u32 {
+        ahead::route(self.packet, self.tables, self.env, how)
+    }
+
+    #[inline(always)]
+    fn open_ahead(&mut self, how: u32) -> u32 {
+        open::open(Hook::UplinkOut, self.packet, self.tables, self.env, how)
+    }
+
+    #[inline(always)]
+    fn translate_ahead(&mut self, how: u32) -> u32 {
+        known::translate(Hook::UplinkOut, self.packet, self.tables, self.env, how)
+    }
+
+    #[inline(always)]
+    fn depart(&mut self, how: u32) -> u32 {
+        ahead::depart(self.packet, self.tables, how)
+    }
+
+    #[inline(always)]
+    fn remember(&mut self, how: u32) -> u32 {
+        ahead::remember(self.tables, how);
+        0
     }
 
     #[inline(always)]

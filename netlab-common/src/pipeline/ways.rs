@@ -2,12 +2,13 @@
 //! which neighbour. [`shortcut`](super::shortcut) goes by that.
 
 use super::Scene;
+use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef};
 use crate::abi::way::{Exit, Learnt, WAY_TICKS, WAYS, Way, exit};
 use crate::conntrack::end;
 use crate::net::{eth, hash};
 use crate::packet::{Headers, Packet, Piece, Transport};
-use crate::tables::{Env, Tables};
+use crate::tables::{Env, Hop, Tables};
 
 /// Places in which a way may lie.
 const PROBES: u32 = 4;
@@ -32,7 +33,7 @@ pub fn learn<P: Packet, T: Tables<4>, E: Env<4>>(
     if learnt.age(scene.now) < WAY_TICKS / 2 && tables.way(learnt.way()).epoch == epoch {
         return;
     }
-    let exit = tables.exit(packet.leaves_by());
+    let exit = tables.exit(packet.interface());
     // Without the agent nobody says when a way is none any more.
     let ethernet = packet.load::<12>(0).unwrap_or([0; 12]);
     let mut number = 0;
@@ -41,9 +42,10 @@ pub fn learn<P: Packet, T: Tables<4>, E: Env<4>>(
         let way = Way {
             version: 0,
             epoch,
-            interface: packet.leaves_by(),
+            interface: packet.interface(),
             flags: exit.flags,
             mtu: exit.mtu,
+            seen: scene.now,
             ethernet,
         };
         number = keep(tables, &way);
@@ -72,6 +74,12 @@ pub fn learn_of_translated<P: Packet, T: Tables<4>, E: Env<4>>(
     learn(packet, headers, scene, FlowRef::new(found.slot(), found.generation(), direction));
 }
 
+/// Has a flow remember a way that is known already, as old as that is.
+#[inline(always)]
+pub fn remember<T: Tables<4>>(tables: &T, to: FlowRef, number: u32) {
+    tables.set_learnt(to, Learnt::new(number, to.generation(), tables.way(number).seen));
+}
+
 /// Whether a frame is for the exit's neighbour, or for any one neighbour where there may be several.
 #[inline(always)]
 fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
@@ -82,17 +90,15 @@ fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
 /// The number of a way, in a place where it lies or one where nothing does that still holds; zero if there is none.
 #[inline(always)]
 fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
-    let [a, b, c, d, e, f, ..] = way.ethernet;
-    let first = hash::word(
-        hash::word(way.interface, u32::from_be_bytes([a, b, c, d])),
-        u32::from_be_bytes([e, f, 0, 0]),
-    );
-    let first = hash::finish(first);
+    let first = first_place(&way.ethernet);
     let mut probe = 0;
     while probe < PROBES {
         let number = first.wrapping_add(probe) & (WAYS - 1);
         let there = tables.way(number);
         if number != 0 && there.is_same(way) {
+            if there.seen != way.seen {
+                tables.touch_way(number, way.seen);
+            }
             return number;
         }
         // A way of another epoch leads nobody any more. One that is changed at this moment has none.
@@ -102,4 +108,33 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
         probe += 1;
     }
     0
+}
+
+/// The number of the way that leads to a next hop, if the stack has sent a packet by it lately; zero if it has not.
+#[inline(always)]
+pub fn proven<T: Tables<4>>(tables: &T, hop: &Hop, epoch: u32, now: u32) -> u32 {
+    let first = first_place(&hop.ethernet);
+    let mut probe = 0;
+    while probe < PROBES {
+        let number = first.wrapping_add(probe) & (WAYS - 1);
+        let way = tables.way(number);
+        if number != 0
+            && way.epoch == epoch
+            && way.ethernet == hop.ethernet
+            && clock::since(now, way.seen) < WAY_TICKS
+            && (way.interface == hop.interface || tables.exit(way.interface).routed_on == hop.interface)
+        {
+            return number;
+        }
+        probe += 1;
+    }
+    0
+}
+
+/// The first of the places in which a way to such a neighbour may lie.
+#[inline(always)]
+fn first_place(ethernet: &[u8; 12]) -> u32 {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *ethernet;
+    let hash = hash::word(u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
+    hash::finish(hash::word(hash, u32::from_ne_bytes([i, j, k, l])))
 }

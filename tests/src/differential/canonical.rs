@@ -71,7 +71,8 @@ fn ports(bytes: &[u8], outline: &Outline) -> Option<(Option<usize>, Option<usize
 /// The port under which an answerer saw a packet come, or its own if the protocol has none: nothing if the packet is
 /// not of this talk.
 pub fn alias(frame: &[u8], talk: &Talk) -> Option<u16> {
-    let outline = outline(frame, ip(frame)?)?;
+    let ip = ip(frame).filter(|ip| !is_hosts_own(frame, *ip))?;
+    let outline = outline(frame, ip)?;
     let path = talk.path();
     let matches =
         outline.protocol == talk.protocol && (outline.from, outline.to) == (path.seen, path.target.0);
@@ -99,9 +100,7 @@ pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
         seal_crc(&mut bytes[ip..], at - ip);
     }
     let header = Sum { at: ip + ipv4::CHECKSUM, may_be_absent: false };
-    // What the host sends by itself sets out with 64; of what it sends on, nothing has so many hops left.
-    let source = [12, 13, 14, 15].map(|at| bytes[ip + at]);
-    let is_hosts_own = bytes[ip + ipv4::TTL] == 64 && is_hosts(source);
+    let is_hosts_own = is_hosts_own(&bytes, ip);
     if is_hosts_own || word(&bytes, ip + 4) != Some(sent) {
         set_word(&mut bytes, ip + 4, 0, &[header]);
     }
@@ -116,6 +115,12 @@ pub fn canonical(frame: &[u8], naming: &Naming, sent: u16) -> Vec<u8> {
     }
     bytes.extend_from_slice(padding);
     bytes
+}
+
+/// Whether the host has made a packet: what it sends by itself sets out with 64; of what it sends on, nothing has so many
+/// hops left.
+fn is_hosts_own(bytes: &[u8], ip: usize) -> bool {
+    bytes[ip + ipv4::TTL] == 64 && is_hosts([12, 13, 14, 15].map(|at| bytes[ip + at]))
 }
 
 /// Blanks what a host's answer to an ICMP timestamp request says of the time of day (RFC 792).

@@ -167,7 +167,11 @@ pub(super) fn tuple_is_anothers(scene: &Scene<'_>, netlab: Came, kernel: Came) -
 pub(super) fn odd_gre(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
     let is_odd =
         matches!(scene.step.body, Body::Other { len: 0..4 } | Body::Complaint { quote: Quote::Unknown, .. });
-    scene.step.talk.protocol == GRE && is_odd && (netlab, kernel) == (Came::Translated, Came::Nothing)
+    // What the header leaves of it, whatever was in the frame.
+    let is_cut = matches!(scene.step.shape.flaw, Flaw::TotalLen(len) if usize::from(len) < ipv4::MIN_LEN + 8);
+    scene.step.talk.protocol == GRE
+        && (is_odd || is_cut)
+        && (netlab, kernel) == (Came::Translated, Came::Nothing)
 }
 
 /// The kernel changes a DCCP packet's address and not the checksum over it.

@@ -1,0 +1,148 @@
+//! First packets past the stack: where the host's routing sends them to a neighbour that the stack has just sent another
+//! packet to, and nowhere else.
+
+use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
+use netlab_common::abi::port::Pulse;
+use netlab_common::abi::verdict::Verdict::{self, Created, Established, InFlow, NoRule};
+use netlab_common::abi::way::{Exit, WAY_TICKS, exit};
+use netlab_common::fake::BufPacket;
+use netlab_common::pipeline::Way;
+use netlab_common::tables::Hop;
+use netlab_tests::cases::{EARTH_5555, HOST_5555, NEPTUNE_5555, WORLD_80, WORLD_7777};
+use netlab_tests::host::Host;
+use netlab_tests::packet::{Packet, tcp, udp};
+use netlab_tests::rules::Rules;
+
+/// The one interface there is.
+const INTERFACE: u32 = 1;
+/// A node's frame to the host, and what the host makes of it: to its router, or to the node.
+const INSIDE: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+const OUTSIDE: [u8; 12] = [2, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 4];
+const NODE: [u8; 12] = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+const WORLD: [u8; 4] = [8, 8, 8, 8];
+const EARTH: [u8; 4] = [10, 10, 0, 10];
+
+/// A host on whose one interface packets come in by a gate, and leave towards the world or to a node.
+fn host(flags: u32) -> Host {
+    let host = Host::new(&Rules::masquerading().crossing());
+    let gate = [2, 0, 0, 0, 0, 1];
+    let flags = flags | exit::REDIRECT;
+    let entrance = Exit { flags, mtu: 1500, gate, routed_on: INTERFACE, ..Exit::default() };
+    host.tables.exits.borrow_mut().insert(INTERFACE, entrance);
+    host.env.routes.borrow_mut().insert(WORLD, Hop { interface: INTERFACE, ethernet: OUTSIDE });
+    host.env.routes.borrow_mut().insert(EARTH, Hop { interface: INTERFACE, ethernet: NODE });
+    host
+}
+
+/// A host whose stack has just sent neptune's packet to the world.
+fn seen() -> Host {
+    let host = host(exit::UPLINK);
+    let packet = udp(NEPTUNE_5555, WORLD_7777).patch(0, &OUTSIDE);
+    assert_eq!(host.run(UplinkOut, &packet.frame()).0, Created);
+    host
+}
+
+/// What becomes of a packet.
+fn run(host: &Host, hook: Hook, packet: &Packet) -> (Verdict, Way, Vec<u8>) {
+    let mut packet = BufPacket(packet.frame());
+    let decision = host.run_on(hook, &mut packet, &host.tables);
+    (decision.verdict, decision.way, packet.0)
+}
+
+#[track_caller]
+fn assert_goes_by_the_stack(host: &Host, packet: &Packet) {
+    let counted = |hook| host.tables.count(hook, Created).packets;
+    let before = counted(UplinkOut);
+    assert_eq!(run(host, PortIn, packet), (NoRule, Way::Onward, packet.frame()));
+    assert_eq!(counted(UplinkOut), before);
+}
+
+fn first() -> Packet {
+    udp(EARTH_5555, WORLD_80).patch(0, &INSIDE)
+}
+
+#[test]
+fn a_flows_first_packet_is_translated_sent_on_and_counted_at_both_hooks() {
+    let host = seen();
+    let left = udp(HOST_5555, WORLD_80).patch(0, &OUTSIDE).ttl(63).frame();
+    assert_eq!(run(&host, PortIn, &first()), (Created, Way::Across, left));
+    let count = |hook, verdict| host.tables.count(hook, verdict).packets;
+    assert_eq!((count(PortIn, NoRule), count(UplinkOut, Created)), (1, 2));
+    // The flow has learnt the way by that.
+    let (verdict, way, _) = run(&host, PortIn, &first());
+    assert_eq!((verdict, way, count(PortIn, Established)), (Established, Way::Across, 1));
+}
+
+#[test]
+fn nothing_goes_ahead_by_a_way_that_the_stack_has_not_gone_lately() {
+    assert_goes_by_the_stack(&host(exit::UPLINK), &first());
+    let host = seen();
+    host.wait(WAY_TICKS);
+    assert_goes_by_the_stack(&host, &first());
+}
+
+#[test]
+fn a_way_that_a_first_packet_went_is_no_older_for_its_flow_than_it_is() {
+    let host = seen();
+    host.wait(WAY_TICKS - 1);
+    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
+    host.wait(1);
+    let (verdict, way, _) = run(&host, PortIn, &first());
+    assert_eq!((verdict, way), (InFlow, Way::Onward));
+}
+
+#[test]
+fn what_the_stack_would_answer_cut_or_not_route_goes_to_it() {
+    let host = seen();
+    assert_goes_by_the_stack(&host, &first().ttl(1));
+    assert_goes_by_the_stack(&host, &first().payload(&[0; 1473]));
+    assert_goes_by_the_stack(&host, &first().options(1));
+    assert_goes_by_the_stack(&host, &first().padded(80));
+    assert_goes_by_the_stack(&host, &first().fragment(0, true));
+    assert_goes_by_the_stack(&host, &udp(EARTH_5555, "9.9.9.9:80").patch(0, &INSIDE));
+    assert_goes_by_the_stack(&host, &udp(EARTH_5555, "224.0.0.9:80").patch(0, &INSIDE));
+}
+
+#[test]
+fn what_is_for_a_neighbour_of_the_sender_is_not_routed() {
+    let to_another = udp(EARTH_5555, WORLD_80).patch(0, &OUTSIDE);
+    assert_goes_by_the_stack(&seen(), &to_another);
+}
+
+#[test]
+fn nothing_goes_ahead_without_the_agent_its_epoch_or_a_gate() {
+    let host = seen();
+    host.tables.pulse.set(Pulse { swept: host.now() - 15 * 60, ..host.tables.pulse.get() });
+    assert_goes_by_the_stack(&host, &first());
+    let host = seen();
+    host.tables.epoch.set(0);
+    assert_goes_by_the_stack(&host, &first());
+    let host = seen();
+    host.tables.exits.borrow_mut().entry(INTERFACE).or_default().gate = [0; 6];
+    assert_goes_by_the_stack(&host, &first());
+}
+
+/// Whoever is refused is told so, and that is done where the packet leaves.
+#[test]
+fn a_packet_that_gets_no_port_goes_by_the_stack_as_it_is() {
+    let host = Host::new(&Rules::none().masquerade("10.10.0.0/16", "192.168.0.108", 5555..=5555).crossing());
+    let from = seen();
+    host.tables.exits.replace(from.tables.exits.take());
+    host.tables.ways.replace(from.tables.ways.take());
+    host.env.routes.replace(from.env.routes.take());
+    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
+    assert_goes_by_the_stack(&host, &udp(NEPTUNE_5555, WORLD_80).patch(0, &INSIDE));
+}
+
+/// What changes a flow's state does not take the shortcut.
+#[test]
+fn an_answer_to_a_syn_goes_ahead_to_the_node_that_the_stack_has_just_sent_to() {
+    let host = host(0);
+    host.run(UplinkOut, &tcp(EARTH_5555, WORLD_80).syn().patch(0, &OUTSIDE).frame());
+    let answer = tcp(WORLD_80, HOST_5555).syn_ack().patch(0, &INSIDE);
+    assert_eq!(run(&host, UplinkIn, &answer).1, Way::Onward);
+    let there = tcp(WORLD_80, EARTH_5555).syn_ack().patch(0, &NODE);
+    assert_eq!(run(&host, PortOut, &there).0, NoRule);
+    let (verdict, way, frame) = run(&host, UplinkIn, &answer);
+    assert_eq!((verdict, way, frame), (Established, Way::Across, there.ttl(63).frame()));
+}
