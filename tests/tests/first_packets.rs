@@ -56,13 +56,13 @@ fn new_flows_of_both_directions_cross_past_the_stack() {
     assert!(out < 40, "{out} of 200 packets by the stack\n{}", machine.netlab(["stats"]).ok());
     let within = forwarded(&machine, || ask(&machine, "internet", "192.168.0.108:8000", 100));
     assert!(within < 40, "{within} of 200 packets by the stack\n{}", machine.netlab(["stats"]).ok());
-    // Both hooks have seen the first packets all the same.
+    // Both hooks have seen the first packets all the same; a socket may get the port of an earlier one, and its flow.
     let stats = machine.json(&["stats"]);
     let hooks = stats["hooks"].as_array().expect("hooks");
     let hook = hooks.iter().find(|hook| hook["hook"] == "uplink_out").expect("it is there");
     let verdicts = hook["verdicts"].as_array().expect("verdicts");
     let created = verdicts.iter().find(|one| one["name"] == "created").expect("flows were created");
-    assert!(created["packets"].as_u64() >= Some(105), "{created}");
+    assert!(created["packets"].as_u64() >= Some(90), "{created}");
 }
 
 #[test]

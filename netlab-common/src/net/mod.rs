@@ -36,8 +36,6 @@ pub mod ipv4 {
     pub const FRAGMENT_MASK: u16 = 0x3fff;
     /// The fragment offset alone, in units of eight bytes: not zero in every fragment but the first.
     pub const OFFSET_MASK: u16 = 0x1fff;
-    /// Offset of the type of service.
-    pub const TOS: usize = 1;
     /// Offset of the time to live.
     pub const TTL: usize = 8;
     /// Offset of the protocol number.

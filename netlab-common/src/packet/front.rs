@@ -81,6 +81,13 @@ impl Front {
         u32::from(((self.first >> 16) as u16).swap_bytes())
     }
 
+    /// Type of service.
+    #[inline(always)]
+    #[must_use]
+    pub fn tos(&self) -> u8 {
+        (self.first >> 8) as u8
+    }
+
     /// Time to live.
     #[inline(always)]
     #[must_use]

@@ -8,7 +8,6 @@
 
 use super::open::is_unicast;
 use super::{now, ways};
-use crate::abi::flow::Tuple;
 use crate::abi::rule::Zone;
 use crate::abi::way::{Way, exit};
 use crate::conntrack::end;
@@ -35,26 +34,29 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(packet: &P, tables: &T, env: &E
     if !is_known || !is_ordinary(packet, &headers) || !end::is_agent_there(tables, now) {
         return 0;
     }
-    let Some(frame) = packet.load::<{ eth::LEN + ipv4::MIN_LEN }>(0) else { return 0 };
-    let to = [frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]];
-    let Some(wanted) = wanted(packet, &headers, &frame, entrance.routed_on) else { return 0 };
-    if to != entrance.gate || !is_unicast(wanted.tuple.dst) {
+    let to = packet.load::<6>(0).unwrap_or([0; 6]);
+    let Some(front) = packet.front() else { return 0 };
+    let (tuple, len) = (front.tuple(), front.total_len());
+    // The stack does not take a header with a wrong checksum, and takes off what is behind a packet in its frame.
+    let is_right = front.is_ordinary() && front.ttl() > 1 && eth::LEN as u32 + len == packet.frame_len();
+    // Addresses of this host and this network are routed to nobody (RFC 1122, section 3.2.1.3).
+    let is_routed = is_unicast(tuple.dst) && tuple.dst[0] != 0 && tuple.dst[0] != 127;
+    if !is_right || to != entrance.gate || !is_routed {
         return 0;
     }
     // Nobody asks for a route to the host itself, or for one of somebody who has no business here.
-    let is_outward =
-        || tables.zone(wanted.tuple.dst) == Zone::World && tables.zone(wanted.tuple.src) == Zone::Nodes;
+    let is_outward = || tables.zone(tuple.dst) == Zone::World && tables.zone(tuple.src) == Zone::Nodes;
     if how & TO_THE_WORLD != 0 && !is_outward() {
         return 0;
     }
-    let hop = env.route(&wanted);
+    let hop = env.route(&Wanted { tuple, tos: front.tos(), len: len as u16, on: entrance.routed_on });
     if hop.interface == Hop::NONE.interface {
         return 0;
     }
     let number = ways::proven(tables, &hop, epoch, now);
     let way = tables.way(number);
     let leads_there = (way.flags & exit::UPLINK != 0) == (how & TO_THE_WORLD != 0);
-    let fits = u32::from(wanted.len) <= way.mtu && packet.may_leave_by(way.flags);
+    let fits = len <= way.mtu && packet.may_leave_by(way.flags);
     if leads_there && fits { number } else { 0 }
 }
 
@@ -66,33 +68,6 @@ fn is_ordinary<P: Packet>(packet: &P, headers: &Headers<4>) -> bool {
         && !headers.has_options()
         && matches!(headers.kind(), Transport::Tcp(_) | Transport::Udp)
         && packet.segment_size() == 0
-}
-
-/// What the host's routing is asked: the packet as it is now. `None` if it is not for the host to send on.
-#[inline(always)]
-fn wanted<P: Packet>(
-    packet: &P,
-    headers: &Headers<4>,
-    frame: &[u8; eth::LEN + ipv4::MIN_LEN],
-    on: u32,
-) -> Option<Wanted<4>> {
-    let byte = |at: usize| frame[eth::LEN + at];
-    let address = |at: usize| [byte(at), byte(at + 1), byte(at + 2), byte(at + 3)];
-    let len = u16::from_be_bytes([byte(ipv4::TOTAL_LEN), byte(ipv4::TOTAL_LEN + 1)]);
-    // The stack takes off what is behind a packet in its frame.
-    if byte(ipv4::TTL) <= 1 || eth::LEN as u32 + u32::from(len) != packet.frame_len() {
-        return None;
-    }
-    let [a, b, c, d] = packet.load::<4>(headers.transport())?;
-    let tuple = Tuple {
-        src: address(ipv4::SRC),
-        dst: address(ipv4::DST),
-        sport: [a, b],
-        dport: [c, d],
-        protocol: headers.tuple.protocol,
-        ..headers.tuple
-    };
-    Some(Wanted { tuple, tos: byte(ipv4::TOS), len, on })
 }
 
 /// Makes the packet ready for its way: one hop further, and for the next neighbour. The interface, zero if the way is

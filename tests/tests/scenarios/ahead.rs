@@ -98,9 +98,17 @@ fn what_the_stack_would_answer_cut_or_not_route_goes_to_it() {
     assert_goes_by_the_stack(&host, &first().payload(&[0; 1473]));
     assert_goes_by_the_stack(&host, &first().options(1));
     assert_goes_by_the_stack(&host, &first().padded(80));
+    // A header's checksum that is wrong by one.
+    let [high, low] = [24, 25].map(|at| first().frame()[at]);
+    assert_goes_by_the_stack(&host, &first().patch(24, &[high, low ^ 1]));
     assert_goes_by_the_stack(&host, &first().fragment(0, true));
     assert_goes_by_the_stack(&host, &udp(EARTH_5555, "9.9.9.9:80").patch(0, &INSIDE));
-    assert_goes_by_the_stack(&host, &udp(EARTH_5555, "224.0.0.9:80").patch(0, &INSIDE));
+    for nobody in ["224.0.0.9:80", "0.0.0.9:80", "127.0.0.9:80"] {
+        let address = nobody.split(':').next().and_then(|text| text.parse::<std::net::Ipv4Addr>().ok());
+        let hop = Hop { interface: INTERFACE, ethernet: OUTSIDE };
+        host.env.routes.borrow_mut().insert(address.expect("it is one").octets(), hop);
+        assert_goes_by_the_stack(&host, &udp(EARTH_5555, nobody).patch(0, &INSIDE));
+    }
 }
 
 #[test]
