@@ -276,3 +276,42 @@ fn another_word_is_a_mistake_in_the_lab_file() {
     let said = machine.netlab(["up"]).fails(2);
     assert!(said.contains("`datapath` cannot be `skb`") && said.contains("`auto`, `tc` and `xdp`"), "{said}");
 }
+
+/// Sends datagrams to the world for so long as it is not ended, as quickly as it can.
+fn send(machine: &Machine, node: &str) -> String {
+    let script = "import os, socket, time\n\
+                  s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('8.8.8.8', 9))\n\
+                  until = time.time() + 60\n\
+                  while time.time() < until:\n\
+                  \x20   try: s.send(b'x' * 50)\n\
+                  \x20   except OSError: pass\n";
+    machine.write("send.py", script);
+    let started = machine.sh(&format!("ip netns exec {node} python3 send.py >/dev/null 2>&1 & echo $!")).ok();
+    started.trim().to_owned()
+}
+
+/// A lab within a lab: the inner one's host is the outer one's node, and sends by XDP.
+#[test]
+fn without_being_asked_frames_are_taken_over_as_frames_until_sockets_send_too() {
+    if !need_root() {
+        return;
+    }
+    let machine = Machine::with_lab(PORTS);
+    machine.write("inner.toml", &with(&GUEST.replace("UPLINK", "eth0"), "xdp"));
+    let _ = machine.sh("ip netns exec ports-host ethtool -K earth-left gro on").ok();
+    let _ = machine.sh("nsenter --net=/run/netns/earth $NETLAB up inner.toml").ok();
+    let on = "ip -n ports-host link show earth-left | grep -q prog/xdp";
+    assert_ne!(machine.sh(on).code, 0, "nothing has come yet");
+    let sender = send(&machine, "visitor");
+    machine.wait_until(on);
+    let status = machine.sh("$NETLAB status -l ports").ok();
+    assert!(status.contains("earth-left    xdp       frames come from the other end"), "{status}");
+    assert!(machine.sh_in("earth", "ethtool -k eth0").ok().contains("tx-checksumming: off"));
+    let _ = machine.sh_in("earth", "ping -c1 -W2 8.8.8.8").ok();
+    let _ = machine.sh(&format!("kill {sender}")).ok();
+    let _ = send(&machine, "earth");
+    machine.wait_until(&format!("! {on}"));
+    machine.wait_until("ip netns exec earth ethtool -k eth0 | grep -q 'tx-checksumming: on'");
+    let _ = machine.sh_in("earth", "ping -c1 -W2 8.8.8.8").ok();
+    let _ = machine.sh("nsenter --net=/run/netns/earth $NETLAB down -l guest").ok();
+}

@@ -3,11 +3,13 @@
 use std::ffi::CStr;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::{BenchError, Result};
 
+use super::measure::Traffic;
 use super::object::{Floor, Object};
 use super::owner::{Owner, netlab};
 use super::plan::Spec;
@@ -35,6 +37,8 @@ pub struct Bed {
     pub host: Option<Namespace>,
     /// How long `netlab up` took.
     pub took: Duration,
+    /// What was sent through it last.
+    pub used_to: Mutex<Option<Traffic>>,
     /// The redirecting program of the bench, where that is what is measured.
     floor: Option<Floor>,
     /// Takes the lab down when it goes.
@@ -85,7 +89,17 @@ impl Bed {
         if let (Some(host), Made::Floor(hook)) = (&host, spec.variant.made()) {
             floor = Some(object.floor(host, hook)?);
         }
-        let bed = Bed { spec, name: names.lab, earth, world, host, took, floor, _down: down };
+        let bed = Bed {
+            spec,
+            name: names.lab,
+            earth,
+            world,
+            host,
+            took,
+            used_to: Mutex::new(None),
+            floor,
+            _down: down,
+        };
         bed.take_frames()?;
         Ok(bed)
     }

@@ -13,6 +13,17 @@ pub enum Way {
     In,
 }
 
+/// What a measurement sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Frames into the world's end of a cable.
+    FramesIn,
+    /// Frames into earth's.
+    FramesOut,
+    /// What sockets send.
+    Sockets,
+}
+
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
@@ -86,6 +97,16 @@ pub fn grouped(number: u32) -> String {
 }
 
 impl Measure {
+    /// What it sends, if anything that programs may be chosen by.
+    pub fn traffic(self) -> Option<Traffic> {
+        match self {
+            Measure::Packets { .. } | Measure::Spread { .. } | Measure::NewOut => Some(Traffic::FramesOut),
+            Measure::NewIn { .. } | Measure::Miss { .. } => Some(Traffic::FramesIn),
+            Measure::Stream(_) | Measure::Requests | Measure::Connections => Some(Traffic::Sockets),
+            Measure::Memory | Measure::Programs | Measure::Load { .. } => None,
+        }
+    }
+
     /// The series that it adds a value to in each round, in the order of its values.
     pub fn series(self) -> Vec<Series> {
         let more = |id: String, title: String, unit| Series { id, title, unit, more_is_better: true };

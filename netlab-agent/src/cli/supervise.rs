@@ -1,5 +1,6 @@
 //! Bringing a lab up and watching over it, in the background (what `up` starts) or in the foreground.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -20,9 +21,11 @@ use super::raise::{self, Up};
 use super::{nat, note, print, running, runtime};
 use crate::datapath::maps::Maps;
 use crate::datapath::sweep::Sweeper;
+use crate::datapath::xdp::Sent;
 use crate::error::{Failure, Kind, Result};
 use crate::lab::Lab;
 use crate::netlink::Monitor;
+use crate::netns::Namespace;
 use crate::output::live;
 use crate::topology::folder::LabDir;
 use crate::topology::journal::Journal;
@@ -172,6 +175,9 @@ struct Nat {
     maps: Maps,
     sweeper: Sweeper,
     uplink: String,
+    host: Namespace,
+    /// What had come by interfaces when that was last looked at.
+    sent: BTreeMap<String, Sent>,
     changes: Monitor,
     messages: Option<Messages>,
     ways: Ways,
@@ -194,10 +200,12 @@ impl Nat {
             maps: Maps::open(&lab.name)?,
             sweeper: Sweeper::open(&lab.name)?,
             uplink: uplink.name.clone(),
+            sent: BTreeMap::new(),
             changes: host.enter(Monitor::open)??,
             messages: Messages::open(&lab.name)?,
             ways: Ways::open(lab, dir, &uplink.name)?,
             lab: lab.clone(),
+            host,
             // While no agent was there, addresses may have changed.
             unsettled: true,
             looked: Instant::now(),
@@ -213,6 +221,18 @@ impl Nat {
         };
         if let Err(failure) = done {
             note(&format!("lab {}: the ways out of the host are not known: {failure}", self.lab.name));
+        }
+    }
+
+    /// Follows what comes: as frames or out of sockets.
+    async fn follow_traffic(&mut self, dir: &LabDir) {
+        match super::ways::follow_traffic(&self.lab, dir, &self.host, &self.uplink, &mut self.sent) {
+            Ok(false) => {}
+            // Frames may be taken elsewhere now.
+            Ok(true) => self.follow_ways(true).await,
+            Err(failure) => {
+                note(&format!("lab {}: programs could not follow the traffic: {failure}", self.lab.name));
+            }
         }
     }
 
@@ -288,6 +308,7 @@ async fn watch(
             _ = ticks.tick() => {
                 if let Some(nat) = &mut nat {
                     nat.follow_ways(false).await;
+                    nat.follow_traffic(dir).await;
                 }
                 if let Some(nat) = &nat
                     && let Err(error) = nat.sweeper.all(&nat.maps).await

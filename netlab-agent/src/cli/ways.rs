@@ -1,10 +1,11 @@
 //! Which of a lab's interfaces take packets over at XDP: chosen anew at each look, because what it hangs on may change
 //! while the lab runs, and kept up.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use crate::datapath;
-use crate::datapath::xdp::{self, Candidate, Choice, Refusal, Wish};
+use crate::datapath::xdp::{self, Candidate, Choice, Lately, Refusal, Sent, Wish};
 use crate::error::Result;
 use crate::lab::{Datapath, Lab};
 use crate::nat;
@@ -15,19 +16,20 @@ use crate::topology::{self, LabDir};
 /// What each interface of the lab's datapath gets, and how it stands.
 pub fn look(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Result<Vec<Choice>> {
     let nodes = nodes(lab, dir, uplink)?;
-    Ok(host.enter(|| xdp::look(&lab.name, &candidates(lab, uplink, &nodes), &refusals(dir)))??)
+    Ok(host.enter(|| xdp::look(&lab.name, &candidates(lab, dir, uplink, &nodes), &refusals(dir)))??)
 }
 
 /// Attaches, replaces and takes away XDP programs as it is chosen; gives the interfaces where there was none before. With
 /// `strictly` an interface that refuses what was asked for is an error, otherwise it stays with TC.
 pub fn apply(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str, strictly: bool) -> Result<Vec<String>> {
     let nodes = nodes(lab, dir, uplink)?;
-    let candidates = candidates(lab, uplink, &nodes);
+    let candidates = candidates(lab, dir, uplink, &nodes);
     let known = refusals(dir);
     let (choices, refused) = host.enter(|| {
         let choices = xdp::look(&lab.name, &candidates, &known)?;
         xdp::prepare(&candidates, &choices)?;
         let refused = xdp::apply(&lab.name, &choices)?;
+        xdp::restore(&candidates, &choices);
         Ok::<_, datapath::Error>((choices, refused))
     })??;
     let asked = |refusal: &&Refusal| {
@@ -42,6 +44,7 @@ pub fn apply(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str, strictly: 
         // They are not asked again: a card may reset at each try.
         note_refusals(dir, &[known, refused.clone()].concat())?;
     }
+    settle(dir, &candidates)?;
     let is_new = |choice: &&Choice| {
         choice.way == xdp::Way::Xdp
             && !choice.attached
@@ -57,9 +60,20 @@ fn nodes(lab: &Lab, dir: &LabDir, uplink: &str) -> Result<Vec<Option<Namespace>>
     topology::open_all(dir, names)
 }
 
-fn candidates<'a>(lab: &Lab, uplink: &str, nodes: &'a [Option<Namespace>]) -> Vec<Candidate<'a>> {
+fn candidates<'a>(
+    lab: &Lab,
+    dir: &LabDir,
+    uplink: &str,
+    nodes: &'a [Option<Namespace>],
+) -> Vec<Candidate<'a>> {
+    let lately = lately(dir);
     let ends = nat::ends(lab, uplink).into_iter().zip(nodes);
     let candidate = |(end, namespace): (nat::HostEnd, &'a Option<Namespace>)| Candidate {
+        lately: match lately.get(&end.interface.name) {
+            None => Lately::Little,
+            Some(true) => Lately::Frames,
+            Some(false) => Lately::Sockets,
+        },
         interface: end.interface,
         wish: match end.datapath {
             Datapath::Auto => Wish::Auto,
@@ -70,6 +84,74 @@ fn candidates<'a>(lab: &Lab, uplink: &str, nodes: &'a [Option<Namespace>]) -> Ve
     };
     ends.map(candidate).collect()
 }
+
+/// Looks at what has come by the interfaces whose way netlab chooses since it last looked, a second ago, and has those
+/// taken over in another way to which something else comes now. Whether there were any.
+pub fn follow_traffic(
+    lab: &Lab,
+    dir: &LabDir,
+    host: &Namespace,
+    uplink: &str,
+    before: &mut BTreeMap<String, Sent>,
+) -> Result<bool> {
+    if nat::ends(lab, uplink).len() > FEW {
+        return Ok(false);
+    }
+    let nodes = nodes(lab, dir, uplink)?;
+    let mut candidates = candidates(lab, dir, uplink, &nodes);
+    candidates.retain(|candidate| candidate.wish == Wish::Auto);
+    let now = xdp::sent(&candidates);
+    let mut lately = lately(dir);
+    let mut is_changed = false;
+    for (name, sent) in &now {
+        let Some(before) = before.get(name) else { continue };
+        let was = lately.get(name) == Some(&true);
+        let is = sent.since(*before).is_for_frames(was);
+        if was != is {
+            lately.insert(name.clone(), is);
+            is_changed = true;
+        }
+    }
+    // Who changes rules may attach programs, too. If somebody is at it, the next second will show the same.
+    let Some(_lock) = is_changed.then(|| dir.lock_rules().ok()).flatten() else {
+        if !is_changed {
+            *before = now;
+        }
+        return Ok(false);
+    };
+    *before = now;
+    note_lately(dir, &lately)?;
+    apply(lab, dir, host, uplink, false)?;
+    Ok(true)
+}
+
+/// By which interfaces frames come, and by which they did until sockets sent; neither if that cannot be read.
+fn lately(dir: &LabDir) -> BTreeMap<String, bool> {
+    let text = fs::read(dir.path().join(LATELY)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn note_lately(dir: &LabDir, lately: &BTreeMap<String, bool>) -> Result<()> {
+    let text = serde_json::to_vec_pretty(lately).expect("names and truths can be written");
+    Ok(write_whole(&dir.path().join(LATELY), &text)?)
+}
+
+/// Forgets the interfaces whose sockets have got back what is theirs.
+fn settle(dir: &LabDir, candidates: &[Candidate<'_>]) -> Result<()> {
+    if candidates.iter().all(|candidate| candidate.lately != Lately::Sockets) {
+        return Ok(());
+    }
+    let mut lately = lately(dir);
+    lately.retain(|_, frames| *frames);
+    note_lately(dir, &lately)
+}
+
+/// Interfaces of a lab in which each is looked at every second. In larger ones it would take too much of the time that they
+/// are there to measure.
+const FEW: usize = 64;
+
+/// The file in the lab's folder that says what has come lately.
+const LATELY: &str = "lately.json";
 
 /// Which interfaces have refused a program so far; none if that cannot be read.
 fn refusals(dir: &LabDir) -> Vec<Refusal> {

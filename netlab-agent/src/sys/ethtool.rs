@@ -11,6 +11,15 @@ const GET_DRIVER: u32 = 0x03;
 const DRIVER_INFO: usize = 196;
 const DRIVER: std::ops::Range<usize> = 4..36;
 
+/// `ETHTOOL_GSSET_INFO`, `ETHTOOL_GSTRINGS` and `ETHTOOL_GSTATS`; the set that statistics are; and what a name takes. A
+/// driver that got more statistics between two requests is asked for as many as it had: the kernel writes no more of them
+/// than its driver says, so the set must not grow, and a veth's grows with its queues only while it is down.
+const GET_SETS: u32 = 0x37;
+const GET_NAMES: u32 = 0x1b;
+const GET_VALUES: u32 = 0x1d;
+const STATISTICS: u32 = 1;
+const NAME_LEN: usize = 32;
+
 /// Something that an interface may do, or leave to the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
@@ -81,10 +90,38 @@ impl Ethtool {
         self.request(interface, &mut value)
     }
 
+    /// The sum of those of an interface's statistics whose names end so.
+    ///
+    /// # Errors
+    /// What the kernel says; a driver without statistics has none to sum.
+    pub fn sum(&self, interface: &str, ending: &str) -> io::Result<u64> {
+        let mut sets = request_of(GET_SETS, 24);
+        sets[8..16].copy_from_slice(&(1u64 << STATISTICS).to_ne_bytes());
+        self.request(interface, &mut sets)?;
+        let count = word(&sets, 16) as usize;
+        let mut names = request_of(GET_NAMES, 12 + NAME_LEN * count);
+        names[4..8].copy_from_slice(&STATISTICS.to_ne_bytes());
+        names[8..12].copy_from_slice(&(count as u32).to_ne_bytes());
+        self.request(interface, &mut names)?;
+        let mut values = request_of(GET_VALUES, 8 + 8 * count);
+        values[4..8].copy_from_slice(&(count as u32).to_ne_bytes());
+        self.request(interface, &mut values)?;
+        let is_wanted = |name: &[u8]| {
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            name[..end].ends_with(ending.as_bytes())
+        };
+        let pairs = names[12..].chunks_exact(NAME_LEN).zip(values[8..].chunks_exact(8));
+        let wanted = pairs.filter(|(name, _)| is_wanted(name));
+        Ok(wanted.filter_map(|(_, value)| Some(u64::from_ne_bytes(value.try_into().ok()?))).sum())
+    }
+
     /// Makes a request. The kernel writes its answer over it, as far as requests of that kind go.
-    fn request<const L: usize>(&self, interface: &str, value: &mut [u8; L]) -> io::Result<()> {
-        // Requests are structures of 32-bit words.
-        let mut aligned = Aligned { value: *value };
+    fn request(&self, interface: &str, value: &mut [u8]) -> io::Result<()> {
+        // Requests are structures of words of up to 64 bits.
+        let mut aligned = vec![0u64; value.len().div_ceil(8)];
+        // SAFETY: the words have room for the bytes, and any bytes make words.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(aligned.as_mut_ptr().cast::<u8>(), value.len()) };
+        bytes.copy_from_slice(value);
         // SAFETY: all zeros is a valid `ifreq`: integers, bytes, and a null pointer.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         let name = interface.as_bytes();
@@ -94,19 +131,24 @@ impl Ethtool {
         for (place, byte) in request.ifr_name.iter_mut().zip(name) {
             *place = byte.cast_signed();
         }
-        request.ifr_ifru.ifru_data = (&raw mut aligned).cast();
+        request.ifr_ifru.ifru_data = bytes.as_mut_ptr().cast();
         // SAFETY: `request` and what it points to live for the whole call. The kernel reads the request's number
         // there, and no more bytes than its kind has, which is what the callers' arrays hold.
         let result =
             unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request) };
         super::check(result.into())?;
-        *value = aligned.value;
+        value.copy_from_slice(bytes);
         Ok(())
     }
 }
 
-/// Bytes at an address that a 32-bit word may have.
-#[repr(C, align(4))]
-struct Aligned<const L: usize> {
-    value: [u8; L],
+/// A request of this number, with room for so many bytes in all.
+fn request_of(number: u32, len: usize) -> Vec<u8> {
+    let mut request = vec![0; len];
+    request[..4].copy_from_slice(&number.to_ne_bytes());
+    request
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -1,6 +1,6 @@
 //! XDP or TC for an interface: from what is wished and what there is to what it gets, with the reason. Pure.
 
-use super::{Way, Wish};
+use super::{Lately, Way, Wish};
 use crate::netlink::device::feature;
 
 /// Up to this MTU a frame lies in one piece, in whatever driver.
@@ -23,6 +23,8 @@ pub struct Facts {
     pub refused: Option<String>,
     /// A veth's other end.
     pub other: OtherEnd,
+    /// What has come from there lately.
+    pub lately: Lately,
 }
 
 /// The other end of a veth.
@@ -73,14 +75,20 @@ pub fn choose(wish: Wish, facts: Option<&Facts>) -> (Way, String, Option<&'stati
         (_, OtherEnd::None) if is_native.is_some() => (Way::Xdp, format!("{driver} has native XDP"), None),
         (_, OtherEnd::None) => (Way::Tc, format!("this kernel does not say if {driver} has XDP"), None),
         (_, other) => {
-            let (way, why) = of_veth(other);
+            let (way, why) = of_veth(other, facts.lately);
             (way, why.to_owned(), None)
         }
     }
 }
 
-fn of_veth(other: OtherEnd) -> (Way, &'static str) {
+fn of_veth(other: OtherEnd, lately: Lately) -> (Way, &'static str) {
     match other {
+        OtherEnd::Ours { .. } if lately == Lately::Frames => {
+            (Way::Xdp, "frames come from the other end, and little else")
+        }
+        OtherEnd::Ours { .. } if lately == Lately::Sockets => {
+            (Way::Tc, "sockets at the other end send again")
+        }
         OtherEnd::Ours { segmentation: true, .. } => {
             (Way::Tc, "sockets at the other end use segmentation offload")
         }
@@ -113,7 +121,8 @@ mod tests {
 
     fn facts(driver: &str, features: Option<u64>, other: OtherEnd) -> Facts {
         let driver = driver.to_owned();
-        Facts { driver, mtu: 1500, features, ours: false, held: false, refused: None, other }
+        let (ours, held, refused, lately) = (false, false, None, Lately::Little);
+        Facts { driver, mtu: 1500, features, ours, held, refused, other, lately }
     }
 
     fn ours(checksums: bool, segmentation: bool, gro: bool) -> OtherEnd {
@@ -140,6 +149,16 @@ mod tests {
             assert_eq!(auto(features, ours(false, false, false)), Way::Tc);
             assert_eq!(auto(features, ours(false, false, true)), Way::Xdp);
         }
+    }
+
+    #[test]
+    fn auto_goes_by_what_comes_and_leaves_to_sockets_what_is_theirs() {
+        let veth = |lately, other| Facts { lately, ..facts("veth", Some(ALL), other) };
+        let sockets = ours(true, true, true);
+        assert_eq!(way(Wish::Auto, &veth(Lately::Frames, sockets)), Way::Xdp);
+        assert_eq!(way(Wish::Auto, &veth(Lately::Sockets, ours(false, false, true))), Way::Tc);
+        assert_eq!(way(Wish::Auto, &veth(Lately::Frames, OtherEnd::Foreign)), Way::Tc);
+        assert_eq!(way(Wish::Tc, &veth(Lately::Frames, sockets)), Way::Tc);
     }
 
     #[test]

@@ -8,11 +8,13 @@
 
 mod attach;
 mod choose;
+mod traffic;
 
 use std::io;
 
 pub use attach::{Refusal, apply};
 pub use choose::{Facts, OtherEnd, choose, takes_frames};
+pub use traffic::{Sent, sent};
 
 use super::{Error, Interface, Result, Role, bpffs, links};
 use crate::netlink::device::{self, Device};
@@ -58,6 +60,20 @@ pub struct Candidate<'a> {
     pub wish: Wish,
     /// Where its other end is, and what that is called there, if it is a veth into one of the lab's nodes.
     pub other: Option<(&'a Namespace, String)>,
+    /// What has come from there lately.
+    pub lately: Lately,
+}
+
+/// What a veth's other end has sent lately, as far as that matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lately {
+    /// Nothing that would.
+    #[default]
+    Little,
+    /// Frames, in great numbers.
+    Frames,
+    /// What sockets send, after frames: they get back what was taken from them for those.
+    Sockets,
 }
 
 /// What was chosen for an interface, and how it stands.
@@ -131,6 +147,7 @@ fn facts(
         ours,
         held: !ours && device.program.is_some(),
         refused: refusal.map(|refusal| refusal.cause.clone()),
+        lately: candidate.lately,
         other: match &candidate.other {
             _ if !is_veth => OtherEnd::None,
             Some((namespace, name)) => end(namespace, name).unwrap_or(OtherEnd::Foreign),
@@ -164,8 +181,10 @@ pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
     for candidate in candidates {
         let Some((namespace, name)) = &candidate.other else { continue };
         let choice = choices.iter().find(|choice| choice.interface == candidate.interface);
-        // What was wished is done; what `auto` found needs nothing.
-        let whole = choice.is_some_and(|choice| choice.way == Way::Xdp && choice.wish == Wish::Xdp);
+        // What was wished is done, and frames get what they need; what `auto` found otherwise needs nothing.
+        let is_for_frames = candidate.lately == Lately::Frames;
+        let whole = choice
+            .is_some_and(|choice| choice.way == Way::Xdp && (choice.wish == Wish::Xdp || is_for_frames));
         let switch = || {
             let ethtool = Ethtool::open()?;
             if whole && ethtool.does(name, Feature::Checksums)? {
@@ -190,4 +209,16 @@ pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives the sockets at the other ends their offloads back where frames have made way for them. To be called when no XDP
+/// program is there any more, which would send on what they leave undone. An end that is gone needs nothing.
+pub fn restore(candidates: &[Candidate<'_>], choices: &[Choice]) {
+    let left = candidates.iter().filter(|candidate| candidate.lately == Lately::Sockets);
+    for candidate in left {
+        let is_at_tc =
+            choices.iter().any(|choice| choice.interface == candidate.interface && choice.way == Way::Tc);
+        let Some((namespace, name)) = candidate.other.as_ref().filter(|_| is_at_tc) else { continue };
+        let _ = namespace.enter(|| Ethtool::open()?.set(name, Feature::Checksums, true));
+    }
 }
