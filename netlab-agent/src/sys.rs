@@ -52,6 +52,13 @@ pub fn netns_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(cookie)
 }
 
+/// A netlink socket of a family that no crate here names.
+pub fn netlink_socket(family: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes three integers and reads no memory of ours.
+    let result = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, family) };
+    own(check(result.into())?)
+}
+
 /// How many columns a terminal has; `None` for what is no terminal or does not know.
 pub fn columns(terminal: BorrowedFd<'_>) -> Option<usize> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };

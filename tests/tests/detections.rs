@@ -128,3 +128,22 @@ fn captures_are_known_by_their_interfaces() {
     let _ = on_all.stop();
     assert_eq!(look(), Vec::<u32>::new());
 }
+
+/// What a policy covers leaves encrypted: past the stack it would leave as it is.
+#[test]
+fn policies_of_ipsec_count_that_are_on_the_way_through() {
+    if !need_root() {
+        return;
+    }
+    let machine = machine();
+    let add = |direction: &str, to: &str| {
+        let policy = format!(
+            "ip xfrm policy add dir {direction} src 10.0.0.0/8 dst {to} tmpl src 192.0.2.1 dst 192.0.2.2 proto esp mode tunnel"
+        );
+        let _ = machine.sh_in("stack", &policy).ok();
+    };
+    add("in", "10.9.0.0/16");
+    assert_eq!(firewalls(&machine), Vec::<String>::new(), "it is for what comes to the host itself");
+    add("out", "10.9.0.0/16");
+    assert_eq!(firewalls(&machine), ["an IPsec policy"]);
+}

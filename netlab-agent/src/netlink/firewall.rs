@@ -9,6 +9,7 @@ use std::io;
 
 use nix::sys::socket::SockProtocol;
 
+use super::ipsec;
 use super::raw::{RawSocket, attribute, attributes, number_be, text};
 use crate::sys::iptables;
 
@@ -56,6 +57,9 @@ pub fn looks_at_forwarded(interfaces: &[String]) -> io::Result<Vec<String>> {
     let mut found = chains(interfaces)?;
     found.extend(tables()?);
     found.extend(programs()?);
+    if ipsec::has_policies()? {
+        found.push("an IPsec policy".to_owned());
+    }
     Ok(found)
 }
 

@@ -6,6 +6,7 @@ pub mod captures;
 pub mod device;
 mod filter;
 pub mod firewall;
+mod ipsec;
 mod link;
 mod listen;
 mod monitor;

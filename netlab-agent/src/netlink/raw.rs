@@ -22,6 +22,12 @@ pub(super) struct RawSocket(OwnedFd);
 /// The kind of a message, and what follows its header.
 pub(super) type Answer = (u16, Vec<u8>);
 
+impl From<OwnedFd> for RawSocket {
+    fn from(socket: OwnedFd) -> Self {
+        RawSocket(socket)
+    }
+}
+
 impl RawSocket {
     /// Opens the socket in the namespace that the thread is in.
     pub(super) fn open(family: SockProtocol) -> io::Result<Self> {

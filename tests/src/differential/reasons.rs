@@ -143,10 +143,12 @@ pub(super) fn router_in_clients_name(scene: &Scene<'_>, _: Came, _: Came) -> boo
         && without_source(ours) == without_source(theirs)
 }
 
-/// A frame without its source address and the checksum over that.
+/// A frame without its source address, the checksum over that, and its identification: each host numbers what it makes
+/// itself, and now and then has a number that somebody else has used.
 fn without_source(frame: &[u8]) -> Vec<u8> {
+    let number = eth::LEN + ipv4::IDENTIFICATION..eth::LEN + ipv4::FRAGMENT;
     let source = eth::LEN + ipv4::CHECKSUM..eth::LEN + ipv4::DST;
-    [&frame[..source.start], &frame[source.end..]].concat()
+    [&frame[..number.start], &frame[number.end..source.start], &frame[source.end..]].concat()
 }
 
 /// A packet of a protocol without ports that netlab could change, or with ports that it must not: the tuple is
