@@ -63,7 +63,8 @@ pub(super) fn wrong_length(scene: &Scene<'_>, netlab: Came, kernel: Came) -> boo
     scene.invalid > 0
         && matches!(scene.step.shape.flaw, Flaw::DataOffset(_) | Flaw::UdpLen(_) | Flaw::TotalLen(_))
         && matches!(netlab, Came::Translated | Came::Nothing)
-        && matches!(kernel, Came::Untranslated | Came::Nothing | Came::Error)
+        // What is left alone that came to a forward is the host's own, and it may reset that.
+        && matches!(kernel, Came::Untranslated | Came::Nothing | Came::Error | Came::Reset)
 }
 
 /// The packet that opened the flow at netlab's was nothing to the kernel.
