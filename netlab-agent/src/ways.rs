@@ -88,7 +88,9 @@ impl Sight {
         if is_uplink {
             flags |= exit::UPLINK;
         }
-        if self.frames.contains(&link.index) {
+        // Frames pass by queues, and by whoever captures where they come in or leave.
+        let is_unseen = self.captures.is_empty() && QUICK.contains(&link.queue.as_str());
+        if is_unseen && self.frames.contains(&link.index) {
             flags |= exit::FRAMES;
         }
         // A port that is a bridge's gets what the bridge floods, so it must be known for whom it is.
@@ -102,6 +104,9 @@ impl Sight {
         Some(Exit { flags, mtu: link.mtu, neighbour, gate, routed_on })
     }
 }
+
+/// Queues that hold nothing back: what passes by them misses nothing.
+const QUICK: [&str; 8] = ["noqueue", "noop", "mq", "pfifo_fast", "pfifo", "bfifo", "fq_codel", "fq"];
 
 /// Bytes of an Ethernet header.
 const ETHERNET: u32 = netlab_common::net::eth::LEN as u32;
@@ -120,6 +125,9 @@ mod tests {
             master,
             header_len: Some(ETHERNET),
             up: true,
+            queue: "noqueue".into(),
+            is_plain_bridge: false,
+            takes_all: true,
             mtu: 1500,
             peer: Some((0, 2)),
         }
@@ -144,6 +152,16 @@ mod tests {
         let exits = Sight { frames: vec![6], ..sight() }.exits();
         let flags = [exits[&5].flags, exits[&6].flags].map(|flags| flags & !exit::UPLINK);
         assert_eq!(flags, [exit::REDIRECT, exit::REDIRECT | exit::FRAMES]);
+    }
+
+    #[test]
+    fn frames_go_by_skbs_where_a_queue_holds_them_back_or_somebody_captures() {
+        let mut shaped = Sight { frames: vec![5, 6], ..sight() };
+        shaped.interfaces[0].0.queue = "tbf".into();
+        let exits = shaped.exits();
+        assert_eq!([5, 6].map(|index| exits[&index].flags & exit::FRAMES != 0), [false, true]);
+        let exits = Sight { captures: vec![6], frames: vec![5, 6], ..sight() }.exits();
+        assert!(exits.len() == 2 && exits.values().all(|exit| exit.flags & exit::FRAMES == 0));
     }
 
     #[test]

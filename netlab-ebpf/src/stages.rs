@@ -55,14 +55,14 @@ macro_rules! stages {
     ($name:ident, $module:ident, $head_module:ident, $everywhere:ident, $kind:literal, $hook:expr, $context:ty, $packet:expr, $head:expr, $env:expr) => {
         functions! {
             $module, $kind, $hook, $context, $packet, $env;
-            arrive options wait relate translate open refuse release
+            arrive options wait relate translate open refuse release route
         }
         functions! { $head_module, $kind, $hook, $context, $head, $env; cross }
 
         #[doc = concat!("The stages of the packet with this context at ", stringify!($hook), ".")]
         pub struct $name(pub *mut $context);
 
-        stages!(impl $name, $head_module, $module: arrive options wait relate translate open refuse release, $everywhere: reserve create route open_ahead translate_ahead depart remember);
+        stages!(impl $name, $head_module, $module: arrive options wait relate translate open refuse release route, $everywhere: reserve create open_ahead translate_ahead depart remember);
     };
     (impl $name:ident, $head_module:ident, $module:ident: $($own:ident)*, $everywhere:ident: $($common:ident)*) => {
         impl Stages for $name {
@@ -91,7 +91,7 @@ macro_rules! of_skbs {
     ($($name:ident, $module:ident, $head_module:ident => $hook:expr, $packet:expr;)*) => {
         functions! {
             any_skb, "tc", Hook::UplinkOut, __sk_buff, TcPacket::new, KernelEnv::of_skb;
-            reserve create route open_ahead translate_ahead depart remember
+            reserve create open_ahead translate_ahead depart remember
         }
         $( stages! { $name, $module, $head_module, any_skb, "tc", $hook, __sk_buff, $packet, |skb| SkbHead::new(skb, $packet(skb)), KernelEnv::of_skb } )*
     };
@@ -101,7 +101,7 @@ macro_rules! of_frames {
     ($($name:ident, $module:ident, $head_module:ident => $hook:expr;)*) => {
         functions! {
             any_frame, "xdp", Hook::UplinkOut, xdp_md, XdpPacket::new, KernelEnv::of_frame;
-            reserve create route open_ahead translate_ahead depart remember
+            reserve create open_ahead translate_ahead depart remember
         }
         $( stages! { $name, $module, $head_module, any_frame, "xdp", $hook, xdp_md, XdpPacket::new, XdpPacket::new, KernelEnv::of_frame } )*
     };

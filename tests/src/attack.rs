@@ -66,7 +66,17 @@ pub const MASQUERADES: &str = "[[masquerade]]\nfrom = \"left\"\n[[masquerade]]\n
 /// # Panics
 /// When it does not come up.
 pub fn lab(more: &str) -> Machine {
-    let machine = Machine::with_lab(&format!("{LAB}{more}"));
+    lab_on("auto", more)
+}
+
+/// As [`lab`], with this `datapath`.
+///
+/// # Panics
+/// As [`lab`].
+#[must_use]
+pub fn lab_on(datapath: &str, more: &str) -> Machine {
+    let host = format!("[host]\ndatapath = \"{datapath}\"\n");
+    let machine = Machine::with_lab(&format!("{}{more}", LAB.replacen("[host]\n", &host, 1)));
     // What waits for an address to be found is queued, and a burst is more than the queue takes.
     let _ = machine
         .sh_in(

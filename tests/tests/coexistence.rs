@@ -1,7 +1,7 @@
 //! Beside others: bridge filtering, the host's own firewall and connection tracking, captures, shapers, policy routing
 //! and a second way out. Everything goes on, and where netlab steps aside it says so.
 
-use netlab_tests::attack::{MASQUERADES, lab};
+use netlab_tests::attack::{MASQUERADES, lab, lab_on};
 use netlab_tests::capture::Capture;
 use netlab_tests::machine::Machine;
 use netlab_tests::need::need_root;
@@ -94,7 +94,12 @@ fn a_shaper_on_the_uplink_still_limits() {
     if !need_root() {
         return;
     }
-    let machine = lab(MASQUERADES);
+    for datapath in ["tc", "xdp"] {
+        assert_shaped(&lab_on(datapath, MASQUERADES), datapath);
+    }
+}
+
+fn assert_shaped(machine: &Machine, datapath: &str) {
     let _ = machine.sh_in("internet", "iperf3 -s -D -B 8.8.8.8").ok();
     machine.wait_until("ip netns exec internet ss -ltnH | grep -q :5201");
     let shapers = [
@@ -104,11 +109,11 @@ fn a_shaper_on_the_uplink_still_limits() {
     for shaper in shapers {
         let _ = machine.sh_in("attack-host", shaper).ok();
         // 20 Mbit/s for two seconds are 5 MB; a link that is not limited carries thousands.
-        let bytes = bytes_out(&machine);
-        assert!((500_000..20_000_000).contains(&bytes), "{bytes} bytes through {shaper}");
+        let bytes = bytes_out(machine);
+        assert!((500_000..20_000_000).contains(&bytes), "{datapath}: {bytes} bytes through {shaper}");
         let _ = machine.sh_in("attack-host", "tc qdisc del dev eth0 root").ok();
     }
-    assert!(bytes_out(&machine) > 40_000_000, "and without it nothing limits");
+    assert!(bytes_out(machine) > 40_000_000, "{datapath}: and without it nothing limits");
 }
 
 #[test]

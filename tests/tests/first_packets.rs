@@ -92,5 +92,6 @@ fn a_host_that_filters_reverse_paths_strictly_sees_every_first_packet() {
     ask(&machine, "earth", "8.8.8.8:7", 5);
     machine.wait_until("sleep 2.5; true");
     let by_the_stack = forwarded(&machine, || ask(&machine, "earth", "8.8.8.8:7", 50));
-    assert!(by_the_stack >= 50, "{by_the_stack} of 50 first packets");
+    // The answers go that way, too: each is the first of its flow to come.
+    assert!(by_the_stack >= 95, "{by_the_stack} of 100 first packets");
 }

@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use netlab_tests::attack::{MASQUERADES, lab};
+use netlab_tests::attack::{MASQUERADES, lab_on};
 use netlab_tests::capture::Capture;
 use netlab_tests::machine::Machine;
 use netlab_tests::need::need_root;
@@ -13,7 +13,12 @@ const FORWARD: &str = "[[forward]]\npublish = \"8000:earth:80/udp\"\n";
 
 /// A lab whose world echoes datagrams at port 7, and the nodes' server does at port 80.
 fn with_echoes() -> Machine {
-    let machine = lab(&format!("{MASQUERADES}{FORWARD}"));
+    with_echoes_on("auto")
+}
+
+/// As [`with_echoes`], with this `datapath`.
+fn with_echoes_on(datapath: &str) -> Machine {
+    let machine = lab_on(datapath, &format!("{MASQUERADES}{FORWARD}"));
     for (node, address, port) in [("internet", "8.8.8.8", 7), ("earth", "10.10.0.10", 80)] {
         let echo = format!("python3 echo.py {node} udp:{address}:{port}");
         let _ = machine.sh(&format!("$NETLAB exec {node} -- {echo} >/dev/null 2>&1 </dev/null &")).ok();
@@ -147,17 +152,19 @@ fn captures_see_every_packet_soon_after_they_begin() {
     if !need_root() {
         return;
     }
-    let machine = with_echoes();
-    assert!(crosses(&machine));
-    for interface in ["left", "eth0", "any"] {
-        let capture = Capture::start(&machine, "attack-host", interface);
+    for datapath in ["tc", "xdp"] {
+        let machine = with_echoes_on(datapath);
+        assert!(crosses(&machine));
+        for interface in ["left", "eth0", "any"] {
+            let capture = Capture::start(&machine, "attack-host", interface);
+            sleep(Duration::from_millis(800));
+            ask(&machine, "earth", "8.8.8.8:7", 50);
+            let seen = capture.stop().count("udp port 7");
+            assert!(seen >= 100, "{seen} on {interface}, {datapath}");
+        }
         sleep(Duration::from_millis(800));
-        ask(&machine, "earth", "8.8.8.8:7", 50);
-        let seen = capture.stop();
-        assert!(seen.count("udp port 7") >= 100, "{} on {interface}", seen.count("udp port 7"));
+        assert!(crosses(&machine));
     }
-    sleep(Duration::from_millis(800));
-    assert!(crosses(&machine));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Keeping the datapath's ways out true to the host: looking at it now and then and after each change, and telling the
 //! maps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,11 @@ impl Ways {
             looked: None,
             captures: Vec::new(),
         })
+    }
+
+    /// Whether packets may cross past the stack at all.
+    pub fn are_open(&self) -> bool {
+        self.exits.are_open()
     }
 
     /// Waits for a change.
@@ -103,7 +108,7 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
         })?;
     let netlink = host.enter(Netlink::open)??;
     let links = netlink.links().await?;
-    let gates = host.enter(|| gates(&links))?;
+    let gates = host.enter(|| gates(&links, &names))?;
     let mut links: BTreeMap<_, _> = links.into_iter().map(|link| (link.name.clone(), link)).collect();
     let bypass = lab.host.bypass;
     let choices = ways::look(lab, dir, host, uplink)?;
@@ -121,25 +126,42 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
     Ok(sight)
 }
 
-/// Where the thread's stack takes what comes in by each interface. An interface that asks where packets would be answered
-/// to (RFC 3704, the strict kind) has none: that is for the stack to ask.
-fn gates(links: &[Link]) -> BTreeMap<u32, Gate> {
+/// Where the thread's stack takes what comes in by each of the lab's interfaces. One that is to ask where packets would be
+/// answered to (RFC 3704) has none if the answer may be no: that is for the stack to ask. Neither has one whose packets
+/// the stack, or the bridge before it, might not take.
+fn gates(links: &[Link], names: &[String]) -> BTreeMap<u32, Gate> {
     // What cannot be read is taken for strict.
     let asks = |name: &str| {
         let value = sysctl::read(&format!("net.ipv4.conf.{}.rp_filter", name.replace('.', "/")));
         value.ok().and_then(|value| value.parse().ok()).unwrap_or(1u32)
     };
     let everywhere = asks("all");
-    let takers: BTreeSet<u32> = links.iter().map(|link| link.master.unwrap_or(link.index)).collect();
-    let takers = links.iter().filter(|link| takers.contains(&link.index));
-    // The kernel goes by the larger of the two values.
-    let takers: BTreeMap<u32, [u8; 6]> = takers
-        .filter(|link| everywhere.max(asks(&link.name)) != 1)
-        .map(|link| (link.index, link.mac))
-        .collect();
-    let gate = |link: &Link| {
-        let index = link.master.unwrap_or(link.index);
-        takers.get(&index).map(|mac| (link.index, Gate { mac: *mac, index }))
+    // Loosely asked, whoever comes is right while there is a route to everybody.
+    let is_anybody_right = has_default_route();
+    let mut known: BTreeMap<u32, bool> = BTreeMap::new();
+    let mut takes = |taker: &Link| {
+        *known.entry(taker.index).or_insert_with(|| {
+            // The kernel goes by the larger of the two values.
+            let asked = everywhere.max(asks(&taker.name));
+            taker.up && (asked == 0 || (asked > 1 && is_anybody_right))
+        })
     };
-    links.iter().filter_map(gate).collect()
+    let gate = |link: &Link| {
+        let taker = match link.master {
+            None => link,
+            Some(master) => links.iter().find(|other| other.index == master && other.is_plain_bridge)?,
+        };
+        (link.takes_all && takes(taker)).then_some((link.index, Gate { mac: taker.mac, index: taker.index }))
+    };
+    links.iter().filter(|link| names.contains(&link.name)).filter_map(gate).collect()
+}
+
+/// Whether the thread's stack has a default route.
+fn has_default_route() -> bool {
+    let table = std::fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
+    // Interface, destination, gateway, …, and the mask in the eighth column.
+    table.lines().skip(1).any(|row| {
+        let columns: Vec<_> = row.split_whitespace().collect();
+        (columns.get(1), columns.get(7)) == (Some(&"00000000"), Some(&"00000000"))
+    })
 }

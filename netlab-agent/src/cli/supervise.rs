@@ -226,7 +226,8 @@ impl Nat {
 
     /// Follows what comes: as frames or out of sockets.
     async fn follow_traffic(&mut self, dir: &LabDir) {
-        match super::ways::follow_traffic(&self.lab, dir, &self.host, &self.uplink, &mut self.sent) {
+        let crosses = self.ways.are_open();
+        match super::ways::follow_traffic(&self.lab, dir, &self.host, &self.uplink, crosses, &mut self.sent) {
             Ok(false) => {}
             // Frames may be taken elsewhere now.
             Ok(true) => self.follow_ways(true).await,

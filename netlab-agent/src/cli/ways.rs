@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use serde::{Deserialize, Serialize};
+
 use crate::datapath;
 use crate::datapath::xdp::{self, Candidate, Choice, Lately, Refusal, Sent, Wish};
 use crate::error::Result;
@@ -25,13 +27,26 @@ pub fn apply(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str, strictly: 
     let nodes = nodes(lab, dir, uplink)?;
     let candidates = candidates(lab, dir, uplink, &nodes);
     let known = refusals(dir);
+    let mut lately = lately(dir);
     let (choices, refused) = host.enter(|| {
         let choices = xdp::look(&lab.name, &candidates, &known)?;
-        xdp::prepare(&candidates, &choices)?;
+        xdp::prepare(&candidates, &choices, |port| {
+            lately.entry(port.to_owned()).or_default().taken = true;
+            // What is not written down is not given back; that is no reason to leave frames where they are slow.
+            let _ = note_lately(dir, &lately);
+        })?;
         let refused = xdp::apply(&lab.name, &choices)?;
-        xdp::restore(&candidates, &choices);
         Ok::<_, datapath::Error>((choices, refused))
     })??;
+    let taken: Vec<String> =
+        lately.iter().filter(|(_, note)| note.taken).map(|(port, _)| port.clone()).collect();
+    if !taken.is_empty() {
+        let given = host.enter(|| xdp::restore(&candidates, &choices, &taken))?;
+        for port in &given {
+            lately.entry(port.clone()).or_default().taken = false;
+        }
+        note_lately(dir, &lately)?;
+    }
     let asked = |refusal: &&Refusal| {
         let mut of_it = choices.iter().filter(|choice| choice.interface.name == refusal.interface);
         of_it.any(|choice| choice.wish == Wish::Xdp)
@@ -44,7 +59,6 @@ pub fn apply(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str, strictly: 
         // They are not asked again: a card may reset at each try.
         note_refusals(dir, &[known, refused.clone()].concat())?;
     }
-    settle(dir, &candidates)?;
     let is_new = |choice: &&Choice| {
         choice.way == xdp::Way::Xdp
             && !choice.attached
@@ -70,9 +84,9 @@ fn candidates<'a>(
     let ends = nat::ends(lab, uplink).into_iter().zip(nodes);
     let candidate = |(end, namespace): (nat::HostEnd, &'a Option<Namespace>)| Candidate {
         lately: match lately.get(&end.interface.name) {
-            None => Lately::Little,
-            Some(true) => Lately::Frames,
-            Some(false) => Lately::Sockets,
+            Some(Note { frames: true, .. }) => Lately::Frames,
+            Some(Note { taken: true, .. }) => Lately::Sockets,
+            _ => Lately::Little,
         },
         interface: end.interface,
         wish: match end.datapath {
@@ -86,12 +100,14 @@ fn candidates<'a>(
 }
 
 /// Looks at what has come by the interfaces whose way netlab chooses since it last looked, a second ago, and has those
-/// taken over in another way to which something else comes now. Whether there were any.
+/// taken over in another way to which something else comes now. Nothing is to be gained where packets do not cross past
+/// the stack. Whether there were any.
 pub fn follow_traffic(
     lab: &Lab,
     dir: &LabDir,
     host: &Namespace,
     uplink: &str,
+    crosses: bool,
     before: &mut BTreeMap<String, Sent>,
 ) -> Result<bool> {
     if nat::ends(lab, uplink).len() > FEW {
@@ -105,10 +121,10 @@ pub fn follow_traffic(
     let mut is_changed = false;
     for (name, sent) in &now {
         let Some(before) = before.get(name) else { continue };
-        let was = lately.get(name) == Some(&true);
-        let is = sent.since(*before).is_for_frames(was);
-        if was != is {
-            lately.insert(name.clone(), is);
+        let note = lately.entry(name.clone()).or_default();
+        let is = crosses && sent.since(*before).is_for_frames(note.frames);
+        if note.frames != is {
+            note.frames = is;
             is_changed = true;
         }
     }
@@ -125,25 +141,24 @@ pub fn follow_traffic(
     Ok(true)
 }
 
-/// By which interfaces frames come, and by which they did until sockets sent; neither if that cannot be read.
-fn lately(dir: &LabDir) -> BTreeMap<String, bool> {
+/// What is known of an interface's other end from one look to the next.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Note {
+    /// Frames come from there.
+    frames: bool,
+    /// Its sockets' offloads were taken from them for that.
+    taken: bool,
+}
+
+/// What is known of the interfaces; nothing if that cannot be read.
+fn lately(dir: &LabDir) -> BTreeMap<String, Note> {
     let text = fs::read(dir.path().join(LATELY)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn note_lately(dir: &LabDir, lately: &BTreeMap<String, bool>) -> Result<()> {
+fn note_lately(dir: &LabDir, lately: &BTreeMap<String, Note>) -> Result<()> {
     let text = serde_json::to_vec_pretty(lately).expect("names and truths can be written");
     Ok(write_whole(&dir.path().join(LATELY), &text)?)
-}
-
-/// Forgets the interfaces whose sockets have got back what is theirs.
-fn settle(dir: &LabDir, candidates: &[Candidate<'_>]) -> Result<()> {
-    if candidates.iter().all(|candidate| candidate.lately != Lately::Sockets) {
-        return Ok(());
-    }
-    let mut lately = lately(dir);
-    lately.retain(|_, frames| *frames);
-    note_lately(dir, &lately)
 }
 
 /// Interfaces of a lab in which each is looked at every second. In larger ones it would take too much of the time that they

@@ -10,11 +10,14 @@ use netlab_common::abi::way::Exit;
 use super::maps::{failed, typed};
 use super::rules::hash;
 use super::{Result, bpffs};
+use crate::sys;
 
 /// The maps that say so.
 pub struct Exits {
     epoch: Array<MapData, u32>,
     exits: HashMap<MapData, u32, Exit>,
+    /// The last epoch there was. None comes twice: what was learnt in it would hold again.
+    last: u32,
     /// What they were last made to say.
     said: Option<BTreeMap<u32, Exit>>,
 }
@@ -27,11 +30,13 @@ impl Exits {
     pub fn open(lab: &str) -> Result<Self> {
         bpffs::look(lab)?;
         let folder = bpffs::folder(lab);
-        Ok(Exits {
-            epoch: typed(&folder, names::EPOCH, Map::Array)?,
-            exits: typed(&folder, names::EXITS, Map::HashMap)?,
-            said: None,
-        })
+        let epoch: Array<MapData, u32> = typed(&folder, names::EPOCH, Map::Array)?;
+        // Where it was zero when the agent before this one ended, nobody knows what came before.
+        let last = match epoch.get(&0, 0).map_err(|e| failed(names::EPOCH, e))? {
+            0 => sys::random(),
+            epoch => epoch,
+        };
+        Ok(Exits { epoch, last, exits: typed(&folder, names::EXITS, Map::HashMap)?, said: None })
     }
 
     /// Makes the maps say this, and has all that was learnt forgotten if it is something new; without an exit, every
@@ -52,6 +57,11 @@ impl Exits {
         Ok(true)
     }
 
+    /// Whether there are any, as they were last said.
+    pub fn are_open(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| !said.is_empty())
+    }
+
     /// Has all that was learnt forgotten: the next packet of each flow goes by the stack, and learns anew.
     ///
     /// # Errors
@@ -60,9 +70,9 @@ impl Exits {
         if self.said.as_ref().is_none_or(BTreeMap::is_empty) {
             return Ok(());
         }
-        let epoch = self.epoch.get(&0, 0).map_err(|e| failed(names::EPOCH, e))?;
         // Zero says that there are no ways.
-        self.set_epoch(epoch.checked_add(1).unwrap_or(1))
+        self.last = self.last.checked_add(1).unwrap_or(1);
+        self.set_epoch(self.last)
     }
 
     fn set_epoch(&mut self, epoch: u32) -> Result<()> {

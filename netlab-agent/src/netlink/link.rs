@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage,
+    BridgePortState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVeth, LinkAttribute,
+    LinkExtentMask, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
 };
 
 use netlab_common::net::eth;
@@ -71,6 +71,12 @@ pub struct Link {
     pub header_len: Option<u32>,
     /// Whether it is administratively up.
     pub up: bool,
+    /// The kind of queue that packets leave by; `noqueue` for none.
+    pub queue: String,
+    /// As a bridge: it hands up whatever comes to its own address. It filters no VLANs.
+    pub is_plain_bridge: bool,
+    /// As a bridge's port: it takes frames, from whomever.
+    pub takes_all: bool,
     /// The largest packet that it takes, in bytes from the IP header on.
     pub mtu: u32,
     /// Of a veth whose other end is in another namespace: that one's number here, and the index there.
@@ -220,6 +226,9 @@ fn link(message: LinkMessage) -> Link {
         mac: [0; 6],
         master: None,
         up: message.header.flags.contains(LinkFlags::Up),
+        queue: String::new(),
+        is_plain_bridge: false,
+        takes_all: true,
         mtu: 0,
         peer: None,
     };
@@ -231,10 +240,13 @@ fn link(message: LinkMessage) -> Link {
             LinkAttribute::LinkNetNsId(number) => namespace = Some(number),
             LinkAttribute::LinkInfo(infos) => {
                 is_veth = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
+                link.is_plain_bridge = is_plain_bridge(&infos);
+                link.takes_all = infos.iter().all(takes_all);
             }
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(bytes) => link.mac = bytes.try_into().unwrap_or_default(),
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
+            LinkAttribute::Qdisc(kind) => link.queue = kind,
             LinkAttribute::Group(group) => link.group = group,
             LinkAttribute::Controller(master) => link.master = Some(master),
             _ => {}
@@ -242,6 +254,23 @@ fn link(message: LinkMessage) -> Link {
     }
     link.peer = namespace.zip(index).filter(|_| is_veth);
     link
+}
+
+fn is_plain_bridge(infos: &[LinkInfo]) -> bool {
+    let filters = |info: &InfoBridge| matches!(info, InfoBridge::VlanFiltering(true));
+    infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)))
+        && !infos.iter().any(
+            |info| matches!(info, LinkInfo::Data(InfoData::Bridge(settings)) if settings.iter().any(filters)),
+        )
+}
+
+fn takes_all(info: &LinkInfo) -> bool {
+    let LinkInfo::PortData(InfoPortData::BridgePort(settings)) = info else { return true };
+    settings.iter().all(|setting| match setting {
+        InfoBridgePort::State(state) => *state == BridgePortState::Forwarding,
+        InfoBridgePort::Locked(locked) => !locked,
+        _ => true,
+    })
 }
 
 fn peer(message: LinkMessage) -> Peer {

@@ -11,14 +11,15 @@ const GET_DRIVER: u32 = 0x03;
 const DRIVER_INFO: usize = 196;
 const DRIVER: std::ops::Range<usize> = 4..36;
 
-/// `ETHTOOL_GSSET_INFO`, `ETHTOOL_GSTRINGS` and `ETHTOOL_GSTATS`; the set that statistics are; and what a name takes. A
-/// driver that got more statistics between two requests is asked for as many as it had: the kernel writes no more of them
-/// than its driver says, so the set must not grow, and a veth's grows with its queues only while it is down.
+/// `ETHTOOL_GSSET_INFO`, `ETHTOOL_GSTRINGS` and `ETHTOOL_GSTATS`; the set that statistics are; what a name takes; and how
+/// many there is room for. The kernel writes as many as there are at that moment, whatever it was asked for, and a veth's
+/// grow with its queues: there is room for 16 of each of 256, where one has less than 20 in all.
 const GET_SETS: u32 = 0x37;
 const GET_NAMES: u32 = 0x1b;
 const GET_VALUES: u32 = 0x1d;
 const STATISTICS: u32 = 1;
 const NAME_LEN: usize = 32;
+const ROOM: usize = 4_096;
 
 /// Something that an interface may do, or leave to the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub enum Feature {
     /// Puts packets that arrive together into aggregates.
     Gro,
 }
+
+/// `ETHTOOL_GFLAGS`, `ETHTOOL_SFLAGS`, and `ETH_FLAG_TXVLAN` in their value.
+const GET_FLAGS: u32 = 0x25;
+const SET_FLAGS: u32 = 0x26;
+const TAGS_BESIDE: u32 = 1 << 7;
 
 impl Feature {
     /// The requests to get and to set it.
@@ -90,6 +96,22 @@ impl Ethtool {
         self.request(interface, &mut value)
     }
 
+    /// Has an interface write VLAN tags into the frames that it sends, rather than hand them on beside those.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn write_tags(&self, interface: &str) -> io::Result<()> {
+        let mut value = request_of(GET_FLAGS, 8);
+        self.request(interface, &mut value)?;
+        let flags = word(&value, 4);
+        if flags & TAGS_BESIDE == 0 {
+            return Ok(());
+        }
+        let mut value = request_of(SET_FLAGS, 8);
+        value[4..].copy_from_slice(&(flags & !TAGS_BESIDE).to_ne_bytes());
+        self.request(interface, &mut value)
+    }
+
     /// The sum of those of an interface's statistics whose names end so.
     ///
     /// # Errors
@@ -99,18 +121,21 @@ impl Ethtool {
         sets[8..16].copy_from_slice(&(1u64 << STATISTICS).to_ne_bytes());
         self.request(interface, &mut sets)?;
         let count = word(&sets, 16) as usize;
-        let mut names = request_of(GET_NAMES, 12 + NAME_LEN * count);
+        if count > ROOM / 8 {
+            return Err(io::Error::from_raw_os_error(libc::E2BIG));
+        }
+        let mut names = request_of(GET_NAMES, 12 + NAME_LEN * ROOM);
         names[4..8].copy_from_slice(&STATISTICS.to_ne_bytes());
         names[8..12].copy_from_slice(&(count as u32).to_ne_bytes());
         self.request(interface, &mut names)?;
-        let mut values = request_of(GET_VALUES, 8 + 8 * count);
+        let mut values = request_of(GET_VALUES, 8 + 8 * ROOM);
         values[4..8].copy_from_slice(&(count as u32).to_ne_bytes());
         self.request(interface, &mut values)?;
         let is_wanted = |name: &[u8]| {
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
             name[..end].ends_with(ending.as_bytes())
         };
-        let pairs = names[12..].chunks_exact(NAME_LEN).zip(values[8..].chunks_exact(8));
+        let pairs = names[12..].chunks_exact(NAME_LEN).zip(values[8..].chunks_exact(8)).take(count);
         let wanted = pairs.filter(|(name, _)| is_wanted(name));
         Ok(wanted.filter_map(|(_, value)| Some(u64::from_ne_bytes(value.try_into().ok()?))).sum())
     }

@@ -8,6 +8,7 @@
 
 use super::open::is_unicast;
 use super::{now, ways};
+use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
 use crate::abi::way::{Way, exit};
 use crate::conntrack::end;
@@ -26,7 +27,13 @@ pub const LOST: u32 = u32::MAX;
 
 /// The number of the way that a packet would take which is at a hook where it comes in; zero if it is the stack's.
 #[inline(always)]
-pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(packet: &P, tables: &T, env: &E, how: u32) -> u32 {
+pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(
+    hook: Hook,
+    packet: &P,
+    tables: &T,
+    env: &E,
+    how: u32,
+) -> u32 {
     let Some(headers) = tables.headers() else { return 0 };
     let (epoch, now) = (tables.epoch(), now(tables, env));
     let entrance = tables.exit(packet.interface());
@@ -39,9 +46,11 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(packet: &P, tables: &T, env: &E
     let (tuple, len) = (front.tuple(), front.total_len());
     // The stack does not take a header with a wrong checksum, and takes off what is behind a packet in its frame.
     let is_right = front.is_ordinary() && front.ttl() > 1 && eth::LEN as u32 + len == packet.frame_len();
-    // Addresses of this host and this network are routed to nobody (RFC 1122, section 3.2.1.3).
-    let is_routed = is_unicast(tuple.dst) && tuple.dst[0] != 0 && tuple.dst[0] != 127;
-    if !is_right || to != entrance.gate || !is_routed {
+    if !is_right || to != entrance.gate || !is_routed(tuple.dst) || !is_routed(tuple.src) {
+        return 0;
+    }
+    // The stack does not take the host's own address from outside; a forward's own target has been given it here.
+    if hook == Hook::UplinkIn && tables.zone(tuple.src) == Zone::Host {
         return 0;
     }
     // Nobody asks for a route to the host itself, or for one of somebody who has no business here.
@@ -58,6 +67,13 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(packet: &P, tables: &T, env: &E
     let leads_there = (way.flags & exit::UPLINK != 0) == (how & TO_THE_WORLD != 0);
     let fits = len <= way.mtu && packet.may_leave_by(way.flags);
     if leads_there && fits { number } else { 0 }
+}
+
+/// Whether an address is one that packets are routed from and to: of no group, nor of this host or network
+/// (RFC 1122, section 3.2.1.3).
+#[inline(always)]
+fn is_routed(address: [u8; 4]) -> bool {
+    is_unicast(address) && address[0] != 0 && address[0] != 127
 }
 
 /// Whether a packet is of the kind that is sent on without a second look.

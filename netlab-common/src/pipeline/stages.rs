@@ -108,7 +108,7 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
 
     #[inline(always)]
     fn route(&mut self, how: u32) -> u32 {
-        ahead::route(self.packet, self.tables, self.env, how)
+        ahead::route(self.hook, self.packet, self.tables, self.env, how)
     }
 
     #[inline(always)]

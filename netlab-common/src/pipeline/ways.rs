@@ -87,7 +87,11 @@ fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
     if exit.neighbour != [0; 6] { to == exit.neighbour } else { to[0] & 1 == 0 && to != [0; 6] }
 }
 
-/// The number of a way, in a place where it lies or one where nothing does that still holds; zero if there is none.
+/// The number of a way, in a place where it lies or one of a way that nobody holds any more; zero if there is none.
+///
+/// Flows hold a way by its number, and none does for longer than [`WAY_TICKS`] after a packet was last sent by it. Until
+/// then the number is nobody else's, also when the epoch has changed: else a flow would go where it never went, and a
+/// way that one flow has found again would be every flow's.
 #[inline(always)]
 fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
     let first = first_place(&way.ethernet);
@@ -101,8 +105,9 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
             }
             return number;
         }
-        // A way of another epoch leads nobody any more. One that is changed at this moment has none.
-        if number != 0 && there.epoch != way.epoch && tables.replace_way(number, there.version, way) {
+        // One that is changed at this moment is all zeros, and of another version.
+        let is_free = there.epoch == 0 || clock::since(way.seen, there.seen) >= WAY_TICKS;
+        if number != 0 && is_free && tables.replace_way(number, there.version, way) {
             return number;
         }
         probe += 1;

@@ -130,6 +130,52 @@ fn nothing_goes_ahead_without_the_agent_its_epoch_or_a_gate() {
     assert_goes_by_the_stack(&host, &first());
 }
 
+/// A flow holds its way by a number, which must not become another neighbour's meanwhile.
+#[test]
+fn a_ways_number_is_nobody_elses_while_a_flow_may_hold_it() {
+    let host = seen();
+    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
+    let number = host.tables.live()[1].counters.ways[0] >> 20;
+    // The next epoch, in which all the places that the way could be in are asked for.
+    host.tables.epoch.set(host.tables.epoch.get() + 1);
+    let another = |last: u8| {
+        let to = [2, 0, 0, 0, 1, last, 2, 0, 0, 0, 0, 4];
+        let port = format!("10.10.0.20:{}", 6000 + u32::from(last));
+        host.run(UplinkOut, &udp(&port, WORLD_7777).patch(0, &to).frame());
+    };
+    (0..255).for_each(another);
+    assert_eq!(host.tables.ways.borrow()[&number].ethernet, OUTSIDE);
+    host.wait(WAY_TICKS);
+    (0..255).for_each(another);
+    host.run(UplinkOut, &udp(NEPTUNE_5555, WORLD_80).patch(0, &OUTSIDE).frame());
+    assert!(host.tables.ways.borrow().values().any(|way| way.epoch == host.tables.epoch.get()));
+}
+
+/// The stack would not take them, whatever a forward says.
+#[test]
+fn nobody_outside_is_the_host_or_a_group_or_this_network() {
+    let rules = Rules::none().forward(17, "192.168.0.108:3000", "10.10.0.10:8000").crossing();
+    for source in ["192.168.0.108:9", "127.0.0.1:9", "0.0.0.9:9", "224.0.0.9:9", "8.8.8.8:9"] {
+        let host = Host::new(&rules);
+        let from = host_towards_a_node();
+        host.tables.exits.replace(from.tables.exits.take());
+        host.tables.ways.replace(from.tables.ways.take());
+        host.env.routes.replace(from.env.routes.take());
+        let (_, way, _) = run(&host, UplinkIn, &udp(source, "192.168.0.108:3000").patch(0, &INSIDE));
+        let expected = if source.starts_with("8.") { Way::Across } else { Way::Onward };
+        assert_eq!(way, expected, "{source}");
+    }
+}
+
+/// One whose stack has just sent an answer to earth.
+fn host_towards_a_node() -> Host {
+    let host = host(0);
+    host.run(UplinkOut, &udp(EARTH_5555, WORLD_80).patch(0, &OUTSIDE).frame());
+    let there = udp(WORLD_80, EARTH_5555).patch(0, &NODE);
+    assert_eq!(run(&host, PortOut, &there).0, NoRule);
+    host
+}
+
 /// Whoever is refused is told so, and that is done where the packet leaves.
 #[test]
 fn a_packet_that_gets_no_port_goes_by_the_stack_as_it_is() {

@@ -72,7 +72,7 @@ pub enum Lately {
     Little,
     /// Frames, in great numbers.
     Frames,
-    /// What sockets send, after frames: they get back what was taken from them for those.
+    /// What sockets send, after frames, for which something was taken from them.
     Sockets,
 }
 
@@ -170,11 +170,12 @@ fn end(namespace: &Namespace, name: &str) -> Option<OtherEnd> {
 }
 
 /// Has the other ends of the lab's veths do what those need that are to run XDP, and those that are to take their
-/// frames. To be called before the programs are attached.
+/// frames. To be called before the programs are attached. Whose checksums are taken over for frames' sake, and may be given
+/// back, is told before it is done.
 ///
 /// # Errors
 /// When an end refuses.
-pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
+pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice], mut takes: impl FnMut(&str)) -> Result<()> {
     if choices.iter().all(|choice| choice.way == Way::Tc) {
         return Ok(());
     }
@@ -183,12 +184,19 @@ pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
         let choice = choices.iter().find(|choice| choice.interface == candidate.interface);
         // What was wished is done, and frames get what they need; what `auto` found otherwise needs nothing.
         let is_for_frames = candidate.lately == Lately::Frames;
-        let whole = choice
-            .is_some_and(|choice| choice.way == Way::Xdp && (choice.wish == Wish::Xdp || is_for_frames));
-        let switch = || {
+        let is_xdp = choice.is_some_and(|choice| choice.way == Way::Xdp);
+        let whole = is_xdp && (candidate.wish == Wish::Xdp || is_for_frames);
+        let mut switch = || {
             let ethtool = Ethtool::open()?;
             if whole && ethtool.does(name, Feature::Checksums)? {
+                if candidate.wish == Wish::Auto {
+                    takes(&candidate.interface.name);
+                }
                 ethtool.set(name, Feature::Checksums, false)?;
+            }
+            if is_xdp {
+                // A program sees the frame alone, and would take a tagged one for one without.
+                ethtool.write_tags(name)?;
             }
             if !ethtool.does(name, Feature::Gro)? {
                 ethtool.set(name, Feature::Gro, true)?;
@@ -200,8 +208,8 @@ pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
             port: candidate.interface.name.clone(),
             source,
         };
-        match namespace.enter(switch) {
-            Ok(Err(source)) if choice.is_some_and(|choice| choice.way == Way::Xdp) => {
+        match namespace.enter(&mut switch) {
+            Ok(Err(source)) if is_xdp => {
                 return Err(failed(source));
             }
             // One that cannot be switched takes no frames, and is not there to lose any.
@@ -211,14 +219,26 @@ pub fn prepare(candidates: &[Candidate<'_>], choices: &[Choice]) -> Result<()> {
     Ok(())
 }
 
-/// Gives the sockets at the other ends their offloads back where frames have made way for them. To be called when no XDP
-/// program is there any more, which would send on what they leave undone. An end that is gone needs nothing.
-pub fn restore(candidates: &[Candidate<'_>], choices: &[Choice]) {
-    let left = candidates.iter().filter(|candidate| candidate.lately == Lately::Sockets);
-    for candidate in left {
+/// Gives the sockets at the other ends the offloads back that were taken from them for frames, wherever the port is with
+/// TC now; the ports for which that is done. To be called when no XDP program is there any more, which would send on what
+/// they leave undone.
+pub fn restore(candidates: &[Candidate<'_>], choices: &[Choice], taken: &[String]) -> Vec<String> {
+    let mut done = Vec::new();
+    for candidate in candidates {
+        let port = &candidate.interface.name;
         let is_at_tc =
             choices.iter().any(|choice| choice.interface == candidate.interface && choice.way == Way::Tc);
-        let Some((namespace, name)) = candidate.other.as_ref().filter(|_| is_at_tc) else { continue };
-        let _ = namespace.enter(|| Ethtool::open()?.set(name, Feature::Checksums, true));
+        if !is_at_tc || !taken.contains(port) {
+            continue;
+        }
+        // An end that is gone has taken them with it.
+        let Some((namespace, name)) = &candidate.other else {
+            done.push(port.clone());
+            continue;
+        };
+        if matches!(namespace.enter(|| Ethtool::open()?.set(name, Feature::Checksums, true)), Ok(Ok(()))) {
+            done.push(port.clone());
+        }
     }
+    done
 }
