@@ -72,13 +72,17 @@ fn ports(bytes: &[u8], outline: &Outline) -> Option<(Option<usize>, Option<usize
 /// not of this talk.
 pub fn alias(frame: &[u8], talk: &Talk) -> Option<u16> {
     let ip = ip(frame).filter(|ip| !is_hosts_own(frame, *ip))?;
-    let outline = outline(frame, ip)?;
     let path = talk.path();
+    if !has_ports(talk.protocol) {
+        // A datagram's later pieces show as much of it as the first.
+        let ends = frame.get(ip + ipv4::SRC..ip + ipv4::MIN_LEN)?;
+        let matches =
+            frame[ip + ipv4::PROTOCOL] == talk.protocol && ends == [path.seen, path.target.0].concat();
+        return matches.then_some(talk.ports.0);
+    }
+    let outline = outline(frame, ip)?;
     let matches =
         outline.protocol == talk.protocol && (outline.from, outline.to) == (path.seen, path.target.0);
-    if matches && !has_ports(outline.protocol) {
-        return Some(talk.ports.0);
-    }
     let (own, other) = ports(frame, &outline).filter(|_| matches)?;
     let fits = other.is_none_or(|at| word(frame, at) == Some(path.target.1));
     word(frame, own?).filter(|_| fits)

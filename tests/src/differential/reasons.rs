@@ -10,12 +10,14 @@ use super::sums::{DCCP, GRE, UDP_LITE, has_ports, word};
 
 /// The world has sent to a node's private address.
 pub(super) fn unsolicited(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
-    let Step { talk, side, .. } = scene.step;
+    let Step { talk, side, shape, .. } = scene.step;
+    // The kernel answers what dies on its way; who sends with a neighbour's address gets the answer in that one's place.
+    let is_answered = kernel == Came::Error || (kernel == Came::Other && shape.askew != 0);
     (talk.at, *side) == (End::World, Side::Opener)
         && is_private(talk.to)
         && !is_private(talk.from)
         && netlab == Came::Nothing
-        && matches!(kernel, Came::Untranslated | Came::Translated | Came::Error)
+        && (matches!(kernel, Came::Untranslated | Came::Translated) || is_answered)
 }
 
 /// The world has sent with a node's address.
