@@ -2,14 +2,14 @@
 
 use super::{Headers, Packet, Piece, Segment, Transport, kind};
 use crate::abi::flow::Tuple;
-use crate::net::{eth, icmp, ipv4, ports, protocol, sctp, tcp, udp};
+use crate::net::{checksum, eth, icmp, ipv4, ports, protocol, sctp, tcp, udp};
 
 /// Why there are no headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseError {
     /// The frame carries something other than IPv4.
     NotIpv4,
-    /// The frame says it is IPv4, and its header contradicts itself or the frame's length.
+    /// The frame says it is IPv4, and its header contradicts itself, its checksum or the frame's length.
     Malformed,
 }
 
@@ -45,6 +45,11 @@ pub fn read_ipv4<P: Packet>(packet: &P, take: impl FnOnce(&Headers<4>)) -> Resul
     let length_fits = (total_len >= header_len && ip + total_len <= frame_len)
         || (total_len == 0 && packet.segments() > 1 && ip + header_len <= frame_len);
     if header[0] >> 4 != 4 || header_len < ipv4::MIN_LEN || !length_fits {
+        return Err(ParseError::Malformed);
+    }
+    // Routers drop a header with a wrong checksum (RFC 1812, section 5.2.2), the host's stack does, and nothing that it
+    // drops may take a port before. With options the sum goes on behind these bytes: who looks at those looks at it.
+    if header_len == ipv4::MIN_LEN && checksum::of_words(0, &header, 0, ipv4::MIN_LEN) != [0; 2] {
         return Err(ParseError::Malformed);
     }
 

@@ -85,14 +85,19 @@ pub fn arrive<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, ta
             None => Verdict::Malformed as u32,
         },
         Err(ParseError::NotIpv4) => Verdict::NotIpv4 as u32,
-        // Between nodes the bridge carries what it is given. What cannot be read cannot be shown to be free of a
-        // node's address, so it does not cross the uplink.
-        Err(ParseError::Malformed) => match hook {
-            Hook::PortIn | Hook::PortOut => Verdict::MalformedPassed as u32,
-            Hook::UplinkIn | Hook::UplinkOut => Verdict::Malformed as u32,
-            // The host's stack has made it, and takes it back.
-            Hook::LocalOut => Verdict::NoRule as u32,
-        },
+        Err(ParseError::Malformed) => malformed(hook) as u32,
+    }
+}
+
+/// What becomes of a packet with a broken header. Between nodes the bridge carries what it is given. What cannot be read
+/// cannot be shown to be free of a node's address, so it does not cross the uplink.
+#[inline(always)]
+pub fn malformed(hook: Hook) -> Verdict {
+    match hook {
+        Hook::PortIn | Hook::PortOut => Verdict::MalformedPassed,
+        Hook::UplinkIn | Hook::UplinkOut => Verdict::Malformed,
+        // The host's stack has made it, and takes it back.
+        Hook::LocalOut => Verdict::NoRule,
     }
 }
 

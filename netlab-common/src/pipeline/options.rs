@@ -1,11 +1,11 @@
-//! IP options: the two that say by which way a packet is to go. Whoever sets them chooses whom the answers pass, and
-//! could reach behind the NAT; routers drop them by default (RFC 7126, sections 4.3 and 4.4), and so does netlab
-//! where a packet crosses the uplink.
+//! Headers with IP options. Two options say by which way a packet is to go: whoever sets them chooses whom the answers
+//! pass, and could reach behind the NAT; routers drop them by default (RFC 7126, sections 4.3 and 4.4), and so does
+//! netlab where a packet crosses the uplink. And the header's checksum is that of the options too.
 
-use super::Stage;
+use super::{Stage, arrival};
 use crate::abi::hook::Hook;
 use crate::abi::verdict::Verdict;
-use crate::net::ipv4;
+use crate::net::{checksum, ipv4};
 use crate::packet::Packet;
 use crate::tables::Tables;
 
@@ -13,12 +13,30 @@ use crate::tables::Tables;
 #[inline(always)]
 pub fn options<P: Packet, T: Tables<4>>(hook: Hook, packet: &P, tables: &T) -> u32 {
     let crosses = matches!(hook, Hook::UplinkIn | Hook::UplinkOut);
-    let stage = if crosses && is_source_routed(packet, tables) {
+    let stage = if !is_sum_right(packet) {
+        Stage::Verdict(arrival::malformed(hook))
+    } else if crosses && is_source_routed(packet, tables) {
         Stage::Verdict(Verdict::SourceRoute)
     } else {
         Stage::Again
     };
     stage.pack()
+}
+
+/// Whether the header's checksum is right. A header is a whole number of words, fifteen at most.
+#[inline(always)]
+fn is_sum_right<P: Packet>(packet: &P) -> bool {
+    let start = packet.link_len();
+    let first: [u8; 1] = packet.load(start).unwrap_or([0]);
+    let words = (first[0] & 0x0f) as usize;
+    let mut sum = 0;
+    let mut word = 0;
+    while word < 15 && word < words {
+        let Some(bytes) = packet.load::<4>(start + word * 4) else { return false };
+        sum += u64::from(u32::from_ne_bytes(bytes));
+        word += 1;
+    }
+    checksum::is_all_ones(sum)
 }
 
 /// Whether one of the options is a source route. At most forty bytes are options, and each step takes one at least.

@@ -3,7 +3,7 @@
 
 use netlab_common::abi::flow::Tuple;
 use netlab_common::fake::BufPacket;
-use netlab_common::net::{eth, icmp, ipv4, ports, protocol, tcp, udp};
+use netlab_common::net::{checksum, eth, icmp, ipv4, ports, protocol, tcp, udp};
 use netlab_common::packet::parse_ipv4;
 
 /// An address and a port, or an echo identifier.
@@ -89,7 +89,15 @@ pub fn frame(from: [u8; 4], to: [u8; 4], number: u8, payload: &[u8]) -> Vec<u8> 
     put(&mut bytes, eth::LEN + ipv4::SRC, &from);
     put(&mut bytes, eth::LEN + ipv4::DST, &to);
     bytes.extend(payload);
+    sum(&mut bytes);
     bytes
+}
+
+/// Makes the header's checksum right.
+fn sum(bytes: &mut [u8]) {
+    put(bytes, eth::LEN + ipv4::CHECKSUM, &[0; 2]);
+    let whole = checksum::whole(0, &bytes[eth::LEN..eth::LEN + ipv4::MIN_LEN]);
+    put(bytes, eth::LEN + ipv4::CHECKSUM, &whole);
 }
 
 /// A piece of a datagram with this identification: the first one as the frame begins, or a later one with its data.
@@ -99,6 +107,7 @@ pub fn piece(of: &[u8], number: u16, offset: u16, more: bool) -> Vec<u8> {
     let more = if more { 0x2000 } else { 0 };
     put(&mut bytes, eth::LEN + ipv4::IDENTIFICATION, &number.to_be_bytes());
     put(&mut bytes, eth::LEN + ipv4::FRAGMENT, &(more | offset).to_be_bytes());
+    sum(&mut bytes);
     if offset != 0 {
         // Nobody may take its data for ports.
         bytes[eth::LEN + ipv4::MIN_LEN..].fill(0xa5);

@@ -1,7 +1,7 @@
 //! Packets that cross the host without its stack, and those that must not: what came before has shown the way.
 
 use netlab_common::abi::hook::Hook::{PortIn, PortOut, UplinkIn, UplinkOut};
-use netlab_common::abi::verdict::Verdict::{Created, Established, InFlow, NoRule};
+use netlab_common::abi::verdict::Verdict::{Created, Established, InFlow, MalformedPassed, NoRule};
 use netlab_common::net::protocol::{TCP, UDP};
 
 use super::{EARTH_5555, EARTH_8000, HOST_5555, WORLD_80, WORLD_7777};
@@ -129,7 +129,7 @@ fn others() -> Vec<Case> {
             .stays(PortIn, &inside(&sent.clone().payload(&long)), InFlow)
             .stays(PortIn, &inside(&sent.clone().fragment(0, true)), InFlow)
             .stays(PortIn, &inside(&sent.clone().padded(60)), InFlow)
-            .stays(PortIn, &inside(&sent.clone().patch(24, &[0, 0])), InFlow)
+            .stays(PortIn, &inside(&sent.clone().patch(24, &[0, 0])), MalformedPassed)
             .becomes(
                 PortIn,
                 &inside(&sent.clone().payload(&long[1..])),

@@ -108,18 +108,24 @@ fn unasked_echo_replies() -> Case {
 /// At each hook: nodes may send each other what they like, the uplink takes nothing it cannot read.
 fn malformed() -> Vec<Case> {
     let whole = tcp(EARTH_5555, WORLD_80).syn();
-    let kinds: [(&str, Packet); 11] = [
-        ("an IPv4 header of version 6", whole.clone().patch(14, &[0x65])),
+    let kinds: [(&str, Packet); 14] = [
+        ("a wrong header checksum", whole.clone().patch(24, &[0x12, 0x34])),
+        ("a wrong header checksum with options", whole.clone().options(1).patch(24, &[0x12, 0x34])),
+        (
+            "a wrong header checksum in the last of all options",
+            whole.clone().options(10).patch(14 + 58, &[0x12, 0x34]),
+        ),
+        ("an IPv4 header of version 6", whole.clone().patch(14, &[0x65]).summed()),
         ("an IPv4 header shorter than the shortest", whole.clone().patch(14, &[0x44])),
         ("an IPv4 header longer than the packet", udp(EARTH_5555, WORLD_80).payload(&[]).patch(14, &[0x4f])),
-        ("a total length longer than the frame", whole.clone().patch(16, &[0xff, 0xff])),
-        ("a total length shorter than the header", whole.clone().patch(16, &[0, 19])),
-        ("a total length of zero", whole.clone().patch(16, &[0, 0])),
+        ("a total length longer than the frame", whole.clone().patch(16, &[0xff, 0xff]).summed()),
+        ("a total length shorter than the header", whole.clone().patch(16, &[0, 19]).summed()),
+        ("a total length of zero", whole.clone().patch(16, &[0, 0]).summed()),
         ("a frame cut within the IPv4 header", whole.clone().cut(14 + 19)),
         ("a frame cut behind the EtherType", whole.clone().cut(15)),
-        ("a TCP header cut short", whole.clone().patch(16, &[0, 39]).cut(14 + 39)),
-        ("a UDP header cut short", udp(EARTH_5555, WORLD_80).patch(16, &[0, 27]).cut(14 + 27)),
-        ("an ICMP header cut short", ping(EARTH, WORLD, 1).patch(16, &[0, 27]).cut(14 + 27)),
+        ("a TCP header cut short", whole.clone().patch(16, &[0, 39]).summed().cut(14 + 39)),
+        ("a UDP header cut short", udp(EARTH_5555, WORLD_80).patch(16, &[0, 27]).summed().cut(14 + 27)),
+        ("an ICMP header cut short", ping(EARTH, WORLD, 1).patch(16, &[0, 27]).summed().cut(14 + 27)),
     ];
     let each = |(what, packet): (&str, Packet)| {
         let case = Case::new(format!("{what} stays among the nodes"), Rules::masquerading())

@@ -91,7 +91,6 @@ fn kept_wrong() -> Vec<Case> {
         |case, value| case.agrees(UplinkIn, udp(WORLD_80, HOST_5555).patch(40, value).frame()),
     );
     vec![
-        case("wrong header checksums are carried on", 24, |from| udp(from, WORLD_80)),
         case("wrong TCP checksums are carried on", 50, |from| tcp(from, WORLD_80).syn()),
         case("wrong UDP checksums are carried on", 40, |from| udp(from, WORLD_80)),
         case("wrong ICMP checksums are carried on", 36, |from| {

@@ -29,11 +29,7 @@ pub fn fault(frame: &[u8]) -> Option<&'static str> {
 
 /// Makes all checksums of a well-formed IPv4 frame right; UDP's stays zero unless `seal_udp`.
 pub fn seal(frame: &mut [u8], seal_udp: bool) {
-    let at = eth::LEN + ipv4::CHECKSUM;
-    frame[at..at + 2].fill(0);
-    let header_sum = !sum(0, header(frame));
-    frame[at..at + 2].copy_from_slice(&header_sum.to_be_bytes());
-
+    seal_header(frame);
     let Some(field) = transport_field(frame) else { return };
     frame[field..field + 2].fill(0);
     let number = frame[eth::LEN + ipv4::PROTOCOL];
@@ -46,6 +42,14 @@ pub fn seal(frame: &mut [u8], seal_udp: bool) {
         whole => whole,
     };
     frame[field..field + 2].copy_from_slice(&whole.to_be_bytes());
+}
+
+/// Makes the checksum of an IPv4 header right.
+pub fn seal_header(frame: &mut [u8]) {
+    let at = eth::LEN + ipv4::CHECKSUM;
+    frame[at..at + 2].fill(0);
+    let header_sum = !sum(0, header(frame));
+    frame[at..at + 2].copy_from_slice(&header_sum.to_be_bytes());
 }
 
 /// Where the transport's checksum stands, if the packet has one that can be verified: fragments have not.

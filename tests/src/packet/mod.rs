@@ -53,6 +53,7 @@ enum Transport {
 #[derive(Clone, Debug)]
 enum Edit {
     Patch(usize, Vec<u8>),
+    Header,
     Cut(usize),
 }
 
@@ -267,6 +268,13 @@ impl Packet {
         self
     }
 
+    /// The header's checksum is made right again after what was done to it so far.
+    #[must_use]
+    pub fn summed(mut self) -> Self {
+        self.edits.push(Edit::Header);
+        self
+    }
+
     /// Only this many bytes of the finished frame.
     #[must_use]
     pub fn cut(mut self, len: usize) -> Self {
@@ -286,6 +294,7 @@ impl Packet {
         for edit in &self.edits {
             match edit {
                 Edit::Patch(offset, bytes) => frame[*offset..*offset + bytes.len()].copy_from_slice(bytes),
+                Edit::Header => checksum::seal_header(&mut frame),
                 Edit::Cut(len) => frame.truncate(*len),
             }
         }

@@ -44,14 +44,14 @@ fn an_echo_reply_that_nobody_asked_for_stays_among_the_nodes() {
 fn what_cannot_be_read_stays_among_the_nodes() {
     let packet = tcp(EARTH_5555, WORLD_80).syn();
     let kinds = [
-        packet.clone().patch(14, &[0x65]),
+        packet.clone().patch(14, &[0x65]).summed(),
         packet.clone().patch(14, &[0x44]),
-        packet.clone().patch(16, &[0xff, 0xff]),
-        packet.clone().patch(16, &[0, 0]),
+        packet.clone().patch(16, &[0xff, 0xff]).summed(),
+        packet.clone().patch(16, &[0, 0]).summed(),
         packet.clone().cut(14),
         packet.clone().cut(33),
-        packet.clone().patch(16, &[0, 39]).cut(53),
-        ping(EARTH, WORLD, 1).patch(16, &[0, 27]).cut(41),
+        packet.clone().patch(16, &[0, 39]).summed().cut(53),
+        ping(EARTH, WORLD, 1).patch(16, &[0, 27]).summed().cut(41),
     ];
     for kind in kinds {
         assert_verdicts(&kind, [MalformedPassed, MalformedPassed, Malformed, Malformed]);

@@ -89,9 +89,30 @@ fn arrived(frame: Vec<u8>) -> Arrived {
 fn a_transport_header_that_only_padding_completes_is_malformed() {
     let host = Host::new(&Rules::masquerading());
     // Four bytes of the UDP header belong to the packet, the others are padding.
-    let packet = udp(EARTH_5555, WORLD_80).payload(&[]).padded(60).patch(16, &[0, 24]);
+    let packet = udp(EARTH_5555, WORLD_80).payload(&[]).padded(60).patch(16, &[0, 24]).summed();
     host.leaves(PortIn, &packet.frame(), MalformedPassed);
     host.leaves(UplinkOut, &packet.frame(), Malformed);
+}
+
+/// The host's stack drops such a packet, so it must not take the forward's port from others before, nor keep a flow alive.
+/// With options the sum goes on behind the first twenty bytes.
+#[test]
+fn a_packet_with_a_wrong_header_checksum_belongs_to_no_flow_and_makes_none() {
+    let host = Host::new(&Rules::none().forward(TCP, HOST_8000, EARTH_8000));
+    for words in [0, 1, 10] {
+        let syn = tcp("8.8.8.8:4000", HOST_8000).syn().options(words);
+        let [high, low] = [syn.frame()[24], syn.frame()[25]];
+        for wrong in [[high, low ^ 1], [high ^ 0x80, low]] {
+            host.leaves(UplinkIn, &syn.clone().patch(24, &wrong).frame(), Malformed);
+            host.leaves(PortIn, &syn.clone().patch(24, &wrong).frame(), MalformedPassed);
+        }
+        if words > 0 {
+            host.leaves(UplinkIn, &syn.clone().patch(14 + 20, &[0]).frame(), Malformed);
+        }
+    }
+    let syn = tcp("8.8.8.8:4000", HOST_8000).syn();
+    host.step(UplinkIn, &syn.frame(), Moves::created(0));
+    host.leaves(UplinkIn, &syn.clone().patch(24, &[0, 0]).frame(), Malformed);
 }
 
 /// Invariant 5: of two CPUs that make one flow, the one that comes second finds the only port taken by the
