@@ -6,7 +6,7 @@ use netlab_common::net::{eth, ipv4, protocol, tcp};
 use super::canonical::{Naming, alias, canonical, same_but_options};
 use super::frame::{self, Moment};
 use super::past::Before;
-use super::place::{End, is_hosts, where_is};
+use super::place::{End, Talk, is_hosts, where_is};
 use super::play::Heard;
 use super::reasons;
 use super::step::{Flaw, Options, Side, Step};
@@ -183,23 +183,32 @@ impl Scene<'_> {
         if is(frame::routed(self.step, moment), self.kernel_alias) {
             return Came::Untranslated;
         }
-        if self.is_mirrored(*end, only) {
+        if self.mirror(*end, only).is_some() {
             return Came::Mirrored;
         }
         self.hosts_answer(*end, only)
     }
 
-    /// Whether an answer went out as if it were the first packet of a talk of its own.
-    fn is_mirrored(&self, end: End, frame: &[u8]) -> bool {
-        let Some(mirror) = self.step.mirrored(self.kernel_alias) else { return false };
-        let own = mirror.talk.ports.0;
-        let chosen = alias(frame, &mirror.talk).unwrap_or(own);
-        let name = |frame: &[u8], port| canonical(frame, &Naming::of(&mirror, port), mirror.shape.id);
-        frame::translated(&mirror, self.numbers).is_some_and(|(wanted, frames)| {
+    /// The talk that an answer has opened if it went out as if it were the first packet of one, and the port that this
+    /// was given. Each twin has its own name for the opener, by which the answerer calls him.
+    fn mirror(&self, end: End, frame: &[u8]) -> Option<(Talk, u16)> {
+        [self.kernel_alias, self.netlab_alias].into_iter().find_map(|opener| {
+            let mirror = self.step.mirrored(opener)?;
+            let own = mirror.talk.ports.0;
+            let chosen = alias(frame, &mirror.talk).unwrap_or(own);
+            let name = |frame: &[u8], port| canonical(frame, &Naming::of(&mirror, port), mirror.shape.id);
+            let (wanted, frames) = frame::translated(&mirror, self.numbers)?;
             let frames = whole(frames);
-            let Some((first, [])) = frames.split_first() else { return false };
-            wanted == end && same_but_options(&name(first, own), &name(frame, chosen))
+            let (first, []) = frames.split_first()? else { return None };
+            let is_same = wanted == end && same_but_options(&name(first, own), &name(frame, chosen));
+            is_same.then_some((mirror.talk, chosen))
         })
+    }
+
+    /// As [`Scene::mirror`], of what one twin made of the step.
+    pub fn mirrored(&self, heard: &Heard) -> Option<(Talk, u16)> {
+        let [(end, only)] = &heard[..] else { return None };
+        self.mirror(*end, only).filter(|_| self.came(heard) == Came::Mirrored)
     }
 
     /// What the host itself says to the sender.

@@ -36,6 +36,9 @@ pub struct Past {
     knocks: HashSet<(u8, Endpoint, Endpoint)>,
     /// Protocol, target and opener of talks whose packet died behind a forward, as either side sees them.
     dead: HashMap<(u8, Endpoint, Endpoint), Talk>,
+    /// Protocol, target and opener, as the target sees him, of talks that answers have opened: in netlab's twin, in the
+    /// kernel's.
+    mirrors: [HashSet<(u8, Endpoint, Endpoint)>; 2],
 }
 
 impl Past {
@@ -66,6 +69,15 @@ impl Past {
         is_dead(endpoints(step, talk.ports.0)) || is_dead((path.target, (path.seen, talk.ports.0)))
     }
 
+    /// Whether a talk that an answer has opened has the opener's own port towards the same party: in netlab's twin, in the
+    /// kernel's.
+    pub fn is_a_mirrors_port(&self, step: &Step) -> (bool, bool) {
+        let path = step.talk.path();
+        let wanted = (step.talk.protocol, path.target, (path.seen, step.talk.ports.0));
+        let [at_netlabs, at_kernels] = self.mirrors.each_ref().map(|mirrors| mirrors.contains(&wanted));
+        (at_netlabs, at_kernels)
+    }
+
     /// Takes in what came of one more step.
     pub fn note(&mut self, scene: &Scene<'_>) {
         if scene.came(scene.kernel) != Came::Translated {
@@ -80,6 +92,12 @@ impl Past {
                 ((talk.to, talk.ports.1), (talk.from, talk.ports.0)),
             ] {
                 self.dead.insert((talk.protocol, one, other), *talk);
+            }
+        }
+        for (heard, mirrors) in [scene.netlab, scene.kernel].into_iter().zip(&mut self.mirrors) {
+            if let Some((mirror, port)) = scene.mirrored(heard) {
+                let path = mirror.path();
+                mirrors.insert((mirror.protocol, path.target, (path.seen, port)));
             }
         }
         let before = self.talks.entry(scene.step.talk).or_default();

@@ -125,6 +125,7 @@ impl Twins {
             figures.outputs += netlab.len() as u64;
             let now = self.kernel.twin.invalid();
             let news = now - std::mem::replace(&mut invalid, now);
+            let mirrors = past.is_a_mirrors_port(step);
             let scene = Scene {
                 step,
                 numbers: own,
@@ -136,7 +137,10 @@ impl Twins {
                 invalid: news,
                 past: past.of(&step.talk),
                 kernel_follows: self.kernel.had_port(&step.talk),
-                is_anothers_port: (self.netlab.is_anothers_port(step), self.kernel.is_anothers_port(step)),
+                is_anothers_port: (
+                    mirrors.0 || self.netlab.is_anothers_port(step),
+                    mirrors.1 || self.kernel.is_anothers_port(step),
+                ),
                 was_knocked_at: past.was_knocked_at(&step.talk),
                 is_answer_to_a_knock: past.is_answer_to_a_knock(step),
                 is_about_the_dead: past.is_about_the_dead(step),
