@@ -21,6 +21,16 @@ const LIFETIME: Duration = Duration::from_secs(300);
 /// address and port it sees the client at, and the message.
 const ECHO: &str = include_str!("echo.py");
 
+/// A lab file whose host takes packets over by this datapath, where it has an uplink.
+fn by_datapath(text: &str, word: &str) -> String {
+    let line = |line: &str| {
+        let more =
+            if line.starts_with("uplink =") { format!("datapath = \"{word}\"\n") } else { String::new() };
+        format!("{line}\n{more}")
+    };
+    text.lines().map(line).collect()
+}
+
 /// A private machine.
 pub struct Machine {
     holder: Child,
@@ -135,7 +145,12 @@ impl Machine {
     /// A machine on which one of the examples is up.
     pub fn with_example(name: &str) -> Self {
         let machine = Self::new();
-        let _ = machine.netlab(["up".as_ref(), example(name).as_os_str()]).ok();
+        let mut path = example(name);
+        if std::env::var_os("NETLAB_DATAPATH").is_some() {
+            let text = std::fs::read_to_string(&path).expect("the example can be read");
+            path = machine.write(name, &text);
+        }
+        let _ = machine.netlab(["up".as_ref(), path.as_os_str()]).ok();
         machine
     }
 
@@ -159,12 +174,17 @@ impl Machine {
         assert_eq!(ran.code, 0, "waited in vain for: {condition}\n{}{}", ran.stdout, ran.stderr);
     }
 
-    /// Writes a file into the test's own folder.
+    /// Writes a file into the test's own folder. A lab file that does not say by which datapath gets the word of the
+    /// suite's environment, if there is one.
     ///
     /// # Panics
     /// When the disk does not take it.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.workdir.path().join(name);
+        let text = match std::env::var("NETLAB_DATAPATH") {
+            Ok(word) if name.ends_with(".toml") && !text.contains("datapath =") => by_datapath(text, &word),
+            _ => text.to_owned(),
+        };
         std::fs::write(&path, text).expect("the temporary folder takes files");
         path
     }

@@ -3,6 +3,8 @@
 
 #[path = "properties/checksums.rs"]
 mod checksums;
+#[path = "properties/crossing.rs"]
+mod crossing;
 #[path = "properties/errors.rs"]
 mod errors;
 #[path = "properties/flows.rs"]

@@ -70,13 +70,17 @@ pub fn lab(spec: &Spec, names: &Names) -> String {
     let loopback = format!("loopback = [{}]\n", servers.join(", "));
     let ours =
         format!("name = \"earth-veth\", address = \"{}/16\", mac = \"{}\"", dotted(EARTH), hex(mac::EARTH));
-    let theirs = format!("name = \"eth0\", address = \"192.168.0.1/24\", mac = \"{}\"", hex(mac::WORLD));
+    let theirs = |address| format!("name = \"eth0\", address = \"{address}\", mac = \"{}\"", hex(mac::WORLD));
     if spec.variant.made() == Made::Cable {
+        // The world is earth's next hop itself.
+        let theirs = theirs("10.10.0.1/16");
         let _ =
             write!(text, "[node.{earth}]\nlinks = [{{ to = \"{world}\", {ours}, peer = {{ {theirs} }} }}]\n");
+        let _ = writeln!(text, "routes = [{{ to = \"default\", via = \"10.10.0.1\" }}]");
         let _ = write!(text, "[node.{world}]\n{loopback}");
         return text;
     }
+    let theirs = theirs("192.168.0.1/24");
     let _ = write!(text, "[host]\nnamespace = \"{host}\"\nforwarding = true\n");
     let _ = writeln!(text, "routes = [{{ to = \"default\", via = \"192.168.0.1\" }}]");
     if let Made::Netlab(way) = spec.variant.made() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// Generator and sink on one cable, with nothing between them.
+    /// Both ends on one cable, with nothing between them.
     Direct,
     /// The kernel forwards, without NAT.
     Plain,
@@ -85,7 +85,7 @@ impl Variant {
     /// How tables call it.
     pub fn title(self) -> &'static str {
         match self {
-            Variant::Direct => "generator and sink",
+            Variant::Direct => "one cable, no host",
             Variant::Plain => "forwarding, no NAT",
             Variant::Iptables => "iptables",
             Variant::IptablesAgain => "iptables (A/A)",

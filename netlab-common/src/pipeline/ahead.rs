@@ -1,5 +1,5 @@
-//! Packets that cross the host past its stack although their flow has learnt no way yet, or although they change its
-//! state: the first ones of a flow, and the last. They have gone through the whole pipeline of the hook where they came
+//! Packets that cross the host past its stack although their flow has learnt no way yet, or although they break it off:
+//! the first ones of a flow, and resets. They have gone through the whole pipeline of the hook where they came
 //! in, and go through the whole one of the hook where they leave; only what is between the two is not the stack's.
 //!
 //! The host's own routing says where they go, and the stack must have sent another packet to that very neighbour a

@@ -180,11 +180,17 @@ fn advance<T: Tables<4>>(headers: &Headers<4>, tables: &T, entry: &Entry<4>) -> 
     if bits == 0 {
         return true;
     }
+    add(tables, slot, status.generation, bits)
+}
+
+/// Adds to a flow's state; false when the flow ended under it.
+#[inline(always)]
+pub fn add<T: Tables<4>>(tables: &T, slot: u32, generation: u32, bits: u32) -> bool {
     let before = tables.add_state(slot, bits);
     // Whoever ends a flow that is not assured looks at its state once more after he has set its life. So
     // either he has seen these bits, or the end is seen here: then the sender's next try makes a new flow.
     let Some(again) = tables.status(slot) else { return false };
-    if again.generation != status.generation {
+    if again.generation != generation {
         // The slot changed hands before the bits came to it. A reset would end the flow that is there now.
         tables.clear_state(slot, bits & state::RESETS & !before);
         return false;

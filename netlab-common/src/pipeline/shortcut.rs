@@ -1,10 +1,10 @@
 //! Packets that need not go by the host's stack: what the flow has learnt from the packets that did is enough.
 //!
-//! Nothing is decided here that the other stages do not decide as well. A packet takes the shortcut if it changes
-//! nothing but counters: it is whole and ordinary, its flow lives, was seen a moment ago, and has all the state that
-//! the packet could add; and a way out is known. It is then translated as it would have been at the hook that its
-//! flow names, and gets what the host's routing would give it: one hop less, and its neighbour's address. Whatever
-//! is out of the ordinary, or might have to be answered by the host, goes the whole way.
+//! Nothing is decided here that the other stages do not decide as well. A packet takes the shortcut if all it changes is
+//! its flow's counters, or adds to its state: it is whole and ordinary, its flow lives and was seen a moment ago, and a
+//! way out is known. It is then translated as it would have been at the hook that its flow names, and gets what the
+//! host's routing would give it: one hop less, and its neighbour's address. Whatever is out of the ordinary, opens or
+//! breaks off a connection, or might have to be answered by the host, goes the whole way.
 
 use super::now;
 use crate::abi::clock;
@@ -105,11 +105,15 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     if way.epoch != epoch || wire > way.mtu || !packet.may_leave_by(way.flags) {
         return Across::NOT;
     }
-    if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, to, &flow, now) {
+    if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, &flow, now) {
         return Across::NOT;
     }
     if tuple.protocol == protocol::TCP {
         known::note(&seen.segment, tables, to.slot(), to.direction(), flow.state, seen.flags);
+    }
+    let news = state::advance(flow.state, to.direction(), seen.transport(), false) & !flow.state;
+    if news != 0 && !known::add(tables, to.slot(), to.generation(), news) {
+        return Across::NOT;
     }
     let counted = Traffic { packets: u64::from(segments), bytes: eth::LEN as u64 + u64::from(len) };
     tables.count_received(hook, counted);
@@ -166,7 +170,7 @@ fn read_tcp<P: Packet>(packet: &P, front: Front) -> Seen {
     let flags = head[tcp::FLAGS - tcp::SEQUENCE];
     let own_len = u32::from(head[tcp::DATA_OFFSET - tcp::SEQUENCE] >> 4) << 2;
     let repeated = ipv4::MIN_LEN as u32 + own_len;
-    if flags & (tcp::SYN | tcp::FIN | tcp::RST | tcp::ACK) != tcp::ACK
+    if flags & (tcp::RST | tcp::ACK) != tcp::ACK
         || own_len < tcp::MIN_LEN as u32
         || front.total_len() < repeated
     {
@@ -195,11 +199,11 @@ fn is_served(hook: Hook, flow: &Glance<4>, direction: Direction) -> bool {
     is_on_the_way && flow.kind == Kind::Flow as u8 && flow.original_hook != Hook::LocalOut as u8
 }
 
-/// Whether the flow cannot be over, and the packet changes nothing of its state.
+/// Whether the flow cannot be over, and is not begun anew by the packet, nor given up for another one of its tuple.
 #[inline(always)]
-fn is_lively(seen: &Seen, to: FlowRef, flow: &Glance<4>, now: u32) -> bool {
-    let news = state::advance(flow.state, to.direction(), seen.transport(), false) & !flow.state;
-    news == 0 && !state::is_closing(flow.state) && clock::since(now, flow.last_seen) < LIVELY
+fn is_lively(seen: &Seen, flow: &Glance<4>, now: u32) -> bool {
+    let may_be_anothers = seen.flags & tcp::SYN != 0 && state::is_closing(flow.state);
+    flow.state & state::RESETS == 0 && !may_be_anothers && clock::since(now, flow.last_seen) < LIVELY
 }
 
 /// Changes the packet: translated, one hop further, and for its next neighbour. `None` if a part of that was refused.

@@ -97,10 +97,30 @@ fn masquerade() -> Vec<Case> {
                 Established,
                 &outside(&further(&segment(HOST_5555, WORLD_80))),
             ),
-        segments("what changes a connection's state goes the whole way")
-            .stays(PortIn, &inside(&segment(EARTH_5555, WORLD_80).fin()), InFlow)
+        segments("what breaks off or opens a connection goes the whole way")
             .stays(PortIn, &inside(&segment(EARTH_5555, WORLD_80).rst()), InFlow)
             .stays(PortIn, &inside(&syn), InFlow),
+        segments("what closes a connection crosses, and a SYN goes the whole way again")
+            .becomes(
+                PortIn,
+                &inside(&segment(EARTH_5555, WORLD_80).fin()),
+                Established,
+                &outside(&further(&segment(HOST_5555, WORLD_80).fin())),
+            )
+            .becomes(
+                UplinkIn,
+                &outside(&segment(WORLD_80, HOST_5555).fin()),
+                Established,
+                &inside(&further(&segment(WORLD_80, EARTH_5555).fin())),
+            )
+            .becomes(
+                PortIn,
+                &inside(&tcp(EARTH_5555, WORLD_80).ack().numbers(1005, 2005)),
+                Established,
+                &outside(&further(&tcp(HOST_5555, WORLD_80).ack().numbers(1005, 2005))),
+            )
+            .stays(PortIn, &inside(&syn), InFlow)
+            .becomes(UplinkOut, &outside(&syn), Created, &outside(&tcp(HOST_5555, WORLD_80).syn())),
     ]
 }
 

@@ -4,7 +4,9 @@
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::Filtering;
 use netlab_common::net::protocol::{TCP, UDP};
+use netlab_common::net::{eth, ipv4};
 use netlab_tests::cases::errors::KINDS;
+use netlab_tests::packet::checksum;
 use netlab_tests::packet::{Packet, error, icmp_message, other, ping, pong, quote, sctp, tcp, udp, udp_lite};
 use netlab_tests::rules::Rules;
 use proptest::prelude::*;
@@ -117,7 +119,18 @@ pub fn opener(from: &'static str, to: &'static str) -> impl Strategy<Value = Pac
     )
 }
 
-/// Any frame at all: noise, noise that says it is IPv4, a packet with a byte changed, or one cut short.
+/// A frame with the right header checksum, if it says it is IPv4 and holds such a header: most faults would not be looked
+/// at otherwise.
+fn summed(mut frame: Vec<u8>) -> Vec<u8> {
+    let len = frame.get(eth::LEN).map_or(0, |first| usize::from(first & 0x0f) * 4);
+    if len >= ipv4::MIN_LEN && frame.len() >= eth::LEN + len {
+        checksum::seal_header(&mut frame);
+    }
+    frame
+}
+
+/// Any frame at all: noise, noise that says it is IPv4, a packet with a byte changed, or one cut short; most with the
+/// right header checksum.
 pub fn frame() -> impl Strategy<Value = Vec<u8>> {
     let noise = || prop::collection::vec(any::<u8>(), 0..120);
     let ipv4ish = noise().prop_map(|mut bytes| {
@@ -137,5 +150,8 @@ pub fn frame() -> impl Strategy<Value = Vec<u8>> {
         let frame = packet.frame();
         frame[..at.index(frame.len() + 1)].to_vec()
     });
-    prop_oneof![1 => noise(), 2 => ipv4ish, 3 => changed, 2 => cut, 6 => packet().prop_map(|whole| whole.frame())]
+    let whole = packet().prop_map(|whole| whole.frame());
+    let any = prop_oneof![1 => noise(), 2 => ipv4ish, 3 => changed, 2 => cut, 6 => whole];
+    (any, prop::bool::weighted(0.8))
+        .prop_map(|(frame, is_right)| if is_right { summed(frame) } else { frame })
 }

@@ -193,7 +193,7 @@ fn a_packet_that_gets_no_port_goes_by_the_stack_as_it_is() {
     assert_goes_by_the_stack(&host, &udp(NEPTUNE_5555, WORLD_80).patch(0, &INSIDE));
 }
 
-/// What changes a flow's state does not take the shortcut.
+/// No packet of its direction has shown a way to the shortcut yet.
 #[test]
 fn an_answer_to_a_syn_goes_ahead_to_the_node_that_the_stack_has_just_sent_to() {
     let host = host(0);
