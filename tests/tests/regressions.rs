@@ -2,6 +2,7 @@
 
 use netlab_tests::capture::Capture;
 use netlab_tests::machine::Machine;
+use netlab_tests::need::has_links;
 
 /// A lab on the machine's own stack: `N` makes its name and its addresses.
 fn guest(number: u32, uplink: &str, from: &str) -> String {
@@ -252,7 +253,9 @@ publish = "3000:m1:8000"
     let lab = machine.write("lab.toml", &text);
     let _ = machine.netlab(["up".as_ref(), lab.as_os_str()]).ok();
     let _ = machine.sh_in("m20", "ping -c2 -i0.2 -W2 8.8.8.8").ok();
-    for node in ["internet", "m20", "many-host"] {
+    // Without links the host's own processes do not use forwards.
+    let nodes = ["internet", "m20", "many-host"];
+    for node in &nodes[..if has_links() { 3 } else { 2 }] {
         let _ = machine.sh_in(node, "curl -sS --max-time 5 http://192.168.0.108:3000/").ok();
     }
     let stats = machine.json(&["stats"]);
@@ -260,7 +263,8 @@ publish = "3000:m1:8000"
         let sum: u64 =
             ["forwarded", "passed", "dropped"].iter().map(|part| hook[part].as_u64().unwrap()).sum();
         assert_eq!(hook["received"]["packets"].as_u64().unwrap(), sum, "{hook:#}");
-        assert!(hook["forwarded"].as_u64().unwrap() > 0, "{hook:#}");
+        let is_idle = hook["hook"] == "local_out" && !has_links();
+        assert!(is_idle || hook["forwarded"].as_u64().unwrap() > 0, "{hook:#}");
     }
     let _ = machine.netlab(["status"]).ok();
     let _ = machine.netlab(["down"]).ok();

@@ -215,8 +215,13 @@ impl Player {
         })
     }
 
-    /// Whether another talk has the opener's own port towards the same party.
+    /// Whether another talk has the opener's own port towards the same party, or the answerer's if he opens one.
     fn is_anothers_port(&self, step: &Step) -> bool {
+        let mirrored = step.mirrored(step.talk.ports.0);
+        self.has_anothers_port(step) || mirrored.is_some_and(|mirrored| self.has_anothers_port(&mirrored))
+    }
+
+    fn has_anothers_port(&self, step: &Step) -> bool {
         let (talk, path) = (step.talk, step.talk.path());
         let seen = (path.seen, talk.ports.0);
         self.aliases.iter().filter(|(other, _)| **other != talk && other.protocol == talk.protocol).any(
