@@ -187,7 +187,7 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
     fn generation(&self, slot: u32) -> u32;
     /// One of a slot's two tuples.
     fn tuple(&self, slot: u32, direction: Direction) -> Tuple<N>;
-    /// All that a packet needs of its flow if that changes nothing, of one moment; [`life::FREE`] if the slot changes
+    /// All that a packet needs of its flow to cross the host by it, of one moment; [`life::FREE`] if the slot changes
     /// hands at this moment.
     #[inline(always)]
     fn glance(&self, slot: u32, direction: Direction) -> Glance<N> {

@@ -20,6 +20,8 @@ mod world;
 
 #[path = "model/creation.rs"]
 mod creation;
+#[path = "model/crossing.rs"]
+mod crossing;
 #[path = "model/crowds.rs"]
 mod crowds;
 #[path = "model/ending.rs"]

@@ -60,7 +60,7 @@ pub fn status(slot: u32) -> Option<Status> {
     }
 }
 
-/// All that a packet needs of its flow if that changes nothing, of one moment.
+/// All that a packet needs of its flow to cross the host by it, of one moment.
 #[inline(always)]
 pub fn glance(slot: u32, direction: Direction) -> Glance<4> {
     let Some(flow) = FLOWS.get_ptr(slot) else {

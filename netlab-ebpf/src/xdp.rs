@@ -53,7 +53,7 @@ pub fn action(decision: Decision) -> u32 {
 pub fn cross(across: Across) -> u32 {
     match across {
         Across::NOT | Across::UNKNOWN => xdp_action::XDP_PASS,
-        Across::LOST => xdp_action::XDP_DROP,
+        Across::LOST | Across::ENDING => xdp_action::XDP_DROP,
         // SAFETY: the helper takes the number of an interface.
         across => unsafe { bpf_redirect(across.interface(), 0) as u32 },
     }

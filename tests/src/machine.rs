@@ -149,6 +149,9 @@ impl Machine {
         if std::env::var_os("NETLAB_DATAPATH").is_some() {
             let text = std::fs::read_to_string(&path).expect("the example can be read");
             path = machine.write(name, &text);
+            // What an example has beside it.
+            std::os::unix::fs::symlink(example("site"), machine.folder().join("site"))
+                .expect("the temporary folder takes links");
         }
         let _ = machine.netlab(["up".as_ref(), path.as_os_str()]).ok();
         machine

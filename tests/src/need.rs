@@ -53,6 +53,17 @@ pub fn has_links() -> bool {
         && SchedClassifier::query_tcx("lo", TcAttachType::Ingress).is_ok()
 }
 
+/// Whether senders make aggregates: not where `NETLAB_DATAPATH` has labs take packets over as frames. Then no sender makes aggregates, and those
+/// that receivers make have sums of their own.
+pub fn has_aggregates() -> bool {
+    let frames = std::env::var_os("NETLAB_DATAPATH").is_some_and(|word| word == "xdp");
+    if frames {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        say(&format!("SKIPPED: {test} is about aggregates, and datapath = \"xdp\" has none"));
+    }
+    !frames
+}
+
 /// A limit of time as it is here: `NETLAB_PATIENCE` in the environment says how many times slower than others a
 /// machine is.
 pub fn patient(limit: Duration) -> Duration {

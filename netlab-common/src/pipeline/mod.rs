@@ -169,6 +169,7 @@ pub fn decide<S: Stages, T: Tables<4>>(
             Across::NOT => {}
             Across::UNKNOWN => how = known::UNKNOWN,
             Across::LOST => return Decision::here(Verdict::RewriteFailed, Way::Onward),
+            Across::ENDING => return Decision::here(Verdict::FlowEnding, Way::Onward),
             across => return Decision { verdict: Verdict::Established, way: Way::Across, across },
         }
     }

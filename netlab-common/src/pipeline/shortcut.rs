@@ -28,6 +28,9 @@ impl Across {
     pub const NOT: Across = Across(0);
     /// It has not taken it either, and no flow has its tuple.
     pub const UNKNOWN: Across = Across(u32::MAX - 1);
+    /// Its flow ended under it. It must not go on, not by the stack either: to that the flow is there as long as its keys,
+    /// and has the packet's news already.
+    pub const ENDING: Across = Across(u32::MAX - 2);
     /// It could not be changed as a whole, and must not go on.
     pub const LOST: Across = Across(u32::MAX);
 
@@ -111,12 +114,13 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     if tuple.protocol == protocol::TCP {
         known::note(&seen.segment, tables, to.slot(), to.direction(), flow.state, seen.flags);
     }
-    let news = state::advance(flow.state, to.direction(), seen.transport(), false) & !flow.state;
-    if news != 0 && !known::add(tables, to.slot(), to.generation(), news) {
-        return Across::NOT;
-    }
     let counted = Traffic { packets: u64::from(segments), bytes: eth::LEN as u64 + u64::from(len) };
     tables.count_received(hook, counted);
+    let news = state::advance(flow.state, to.direction(), seen.transport(), false) & !flow.state;
+    if news != 0 && !known::add(tables, to.slot(), to.generation(), news) {
+        tables.count_verdict(hook, Verdict::FlowEnding, counted);
+        return Across::ENDING;
+    }
     if cross(packet, &seen.front, &flow.other.inverse(), &way).is_none() {
         tables.count_verdict(hook, Verdict::RewriteFailed, counted);
         return Across::LOST;

@@ -81,6 +81,7 @@ pub fn tuple(frame: &[u8]) -> Tuple<4> {
 
 pub fn frame(from: [u8; 4], to: [u8; 4], number: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; eth::LEN + ipv4::MIN_LEN];
+    put(&mut bytes, 0, &[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
     put(&mut bytes, eth::TYPE, &eth::IPV4);
     bytes[eth::LEN] = 0x45;
     put(&mut bytes, eth::LEN + ipv4::TOTAL_LEN, &((ipv4::MIN_LEN + payload.len()) as u16).to_be_bytes());

@@ -8,6 +8,7 @@ use netlab_common::abi::flow::{Direction, FlowRef, NO_SLOT, Status, Tuple, life}
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use netlab_common::abi::verdict::Verdict;
+use netlab_common::abi::way::{Exit, Learnt, Way};
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending};
 use netlab_common::fake::Copied;
@@ -301,5 +302,21 @@ impl Tables<4> for Cpu<'_> {
     }
 }
 
-/// All packets go by the stack: a shortcut changes no state.
-impl Ways for Cpu<'_> {}
+/// Ways are known before, and stay: only what flows remember of them changes.
+impl Ways for Cpu<'_> {
+    fn epoch(&self) -> u32 {
+        self.stage.aside(Ways::epoch)
+    }
+    fn exit(&self, interface: u32) -> Exit {
+        self.stage.aside(|world| world.exit(interface))
+    }
+    fn way(&self, number: u32) -> Way {
+        self.stage.aside(|world| world.way(number))
+    }
+    fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
+        self.reads("learnt", Place::Slot(slot, part::COUNTS), |world| world.learnt(slot, direction))
+    }
+    fn set_learnt(&self, to: FlowRef, learnt: Learnt) {
+        self.writes("set_learnt", Place::Slot(to.slot(), part::COUNTS), |world| world.set_learnt(to, learnt));
+    }
+}
