@@ -228,7 +228,7 @@ fn without_being_asked_veths_stay_with_tc_until_their_other_ends_speak_in_frames
     if !need_root() {
         return;
     }
-    let machine = Machine::with_lab(PORTS);
+    let machine = Machine::with_lab(&with(PORTS, "auto"));
     assert_eq!(said(&machine), ALL.map(|name| (name.to_owned(), "tc".to_owned())));
     assert_eq!(on_xdp(&machine, "-n ports-host"), Vec::<String>::new());
     let status = machine.netlab(["status"]).ok();
@@ -296,7 +296,7 @@ fn without_being_asked_frames_are_taken_over_as_frames_until_sockets_send_too() 
     if !need_root() {
         return;
     }
-    let machine = Machine::with_lab(PORTS);
+    let machine = Machine::with_lab(&with(PORTS, "auto"));
     machine.write("inner.toml", &with(&GUEST.replace("UPLINK", "eth0"), "xdp"));
     let _ = machine.sh("ip netns exec ports-host ethtool -K earth-left gro on").ok();
     let _ = machine.sh("nsenter --net=/run/netns/earth $NETLAB up inner.toml").ok();
