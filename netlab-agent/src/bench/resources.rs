@@ -1,7 +1,7 @@
 //! What NAT costs beside time on packets: memory a flow, and the time until many forwards work.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::bed::Bed;
 use super::error::Result;
@@ -81,6 +81,9 @@ fn find(value: &serde_json::Value, key: &str) -> Option<f64> {
     }
 }
 
+/// How often a lab comes up with and without them.
+const LOADS: usize = 3;
+
 /// Seconds until so many forwards work. A rival loads its rules into a host that has none; for netlab it is what
 /// `netlab up` takes longer with them than without.
 ///
@@ -103,9 +106,16 @@ pub fn load(
             Ok(Ok(vec![took]))
         }
         (Made::Netlab(_), _) => {
-            let with = |forwards| Spec { forwards, ..bed.spec };
-            let without = Bed::new(owner, number, with(1), tools.object)?.took;
-            let all = Bed::new(owner, number, with(forwards), tools.object)?.took;
+            // What is left of two times that are ten times as long: of each the shortest, which nobody else made longer.
+            let (mut without, mut all) = (Duration::MAX, Duration::MAX);
+            for _ in 0..LOADS {
+                let mut took = |forwards| -> Result<Duration> {
+                    tools.interrupt.check()?;
+                    Ok(Bed::new(owner, number, Spec { forwards, ..bed.spec }, tools.object)?.took)
+                };
+                without = without.min(took(1)?);
+                all = all.min(took(forwards)?);
+            }
             Ok(Ok(vec![all.saturating_sub(without).as_secs_f64().max(1e-6)]))
         }
         _ => Ok(Err("it has no forwards".into())),

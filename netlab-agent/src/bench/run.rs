@@ -64,7 +64,9 @@ fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
         let specs = plan::specs(group);
         watch.group(group, specs.len());
         // A lab that the group before had, too, stays up.
-        beds.retain(|bed| specs.contains(&bed.spec));
+        let (stay, go) = beds.into_iter().partition(|bed| specs.contains(&bed.spec));
+        beds = stay;
+        take_down(go);
         for spec in specs {
             interrupt.check()?;
             if bed_of(&beds, spec).is_some() {
@@ -84,7 +86,17 @@ fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
             }
         }
     }
+    take_down(beds);
     Ok((samples, object.waited()))
+}
+
+/// Takes labs down, all at once: most of that is waiting for the kernel.
+fn take_down(beds: Vec<Bed>) {
+    std::thread::scope(|scope| {
+        for bed in beds {
+            scope.spawn(|| drop(bed));
+        }
+    });
 }
 
 fn bed_of(beds: &[Bed], spec: Spec) -> Option<&Bed> {
