@@ -200,9 +200,14 @@ pub(super) fn redirect_to_a_neighbour(scene: &Scene<'_>, netlab: Came, kernel: C
 }
 
 /// A forward's first packet did not get further than the host: netlab keeps its flow, and so the answers of a target
-/// that was never asked belong to it.
-pub(super) fn dead_on_arrival(scene: &Scene<'_>, _: Came, _: Came) -> bool {
-    scene.is_about_the_dead
+/// that was never asked belong to it. At the kernel's such an answer opens a talk of its own, to which
+/// the other side may say something; at netlab's that has come to the host.
+pub(super) fn dead_on_arrival(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
+    let is_of_the_kernels = scene.is_anothers_port == (false, true)
+        && scene.step.side == Side::Answerer
+        && matches!(netlab, Came::Nothing | Came::Error | Came::Reset)
+        && kernel == Came::Translated;
+    scene.is_about_the_dead || is_of_the_kernels
 }
 
 /// Pieces of a datagram overlap, which the kernel sees because it puts the datagram together.
