@@ -71,9 +71,15 @@ pub(super) fn wrong_length(scene: &Scene<'_>, netlab: Came, kernel: Came) -> boo
 
 /// The packet that opened the flow at netlab's was nothing to the kernel.
 pub(super) fn only_netlab_has_it(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
+    // To the kernel it may be of another talk, which was given the port.
+    let is_anothers = kernel == Came::Other && scene.is_anothers_port.1;
     scene.past.is_netlabs
         && netlab == Came::Translated
-        && matches!(kernel, Came::Untranslated | Came::Nothing | Came::Reset | Came::Error | Came::Mirrored)
+        && (is_anothers
+            || matches!(
+                kernel,
+                Came::Untranslated | Came::Nothing | Came::Reset | Came::Error | Came::Mirrored
+            ))
 }
 
 /// A reset or a SYN has ended the kernel's flow and not netlab's.
