@@ -53,8 +53,8 @@ pub fn has_links() -> bool {
         && SchedClassifier::query_tcx("lo", TcAttachType::Ingress).is_ok()
 }
 
-/// Whether senders make aggregates: not where `NETLAB_DATAPATH` has labs take packets over as frames. Then no sender makes aggregates, and those
-/// that receivers make have sums of their own.
+/// Whether senders make aggregates: not where `NETLAB_DATAPATH` has labs take packets over as frames. Those that receivers
+/// make then have sums of their own.
 pub fn has_aggregates() -> bool {
     let frames = std::env::var_os("NETLAB_DATAPATH").is_some_and(|word| word == "xdp");
     if frames {
