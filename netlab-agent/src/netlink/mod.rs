@@ -10,6 +10,7 @@ mod ipsec;
 mod link;
 mod listen;
 mod monitor;
+mod neighbours;
 mod raw;
 mod route;
 
