@@ -27,6 +27,8 @@ pub struct Sight {
     /// Where the host's stack takes what comes in by each of them, by index, if it routes that without asking where it
     /// came from.
     pub gates: BTreeMap<u32, Gate>,
+    /// The hardware addresses of the bridges that they are ports of, by index.
+    pub bridges: BTreeMap<u32, [u8; 6]>,
     /// What of the host's looks at packets that it forwards, in words.
     pub filters: Vec<String>,
     /// What the lab says about that.
@@ -79,7 +81,10 @@ impl Sight {
             return BTreeMap::new();
         }
         let there = self.interfaces.iter().filter(|(link, _)| link.up && link.header_len == Some(ETHERNET));
-        there.filter_map(|(link, peer)| Some((link.index, self.exit(link, peer.as_ref())?))).collect()
+        let exits = there.filter_map(|(link, peer)| Some((link.index, self.exit(link, peer.as_ref())?)));
+        // Packets leave by these, and come in by bridges too.
+        let bridges = self.bridges.iter().map(|(index, own)| (*index, Exit { own: *own, ..Exit::default() }));
+        bridges.chain(exits).collect()
     }
 
     fn exit(&self, link: &Link, peer: Option<&Peer>) -> Option<Exit> {
@@ -101,7 +106,7 @@ impl Sight {
         };
         let gate = self.gates.get(&link.index);
         let (gate, routed_on) = gate.map_or(([0; 6], 0), |gate| (gate.mac, gate.index));
-        Some(Exit { flags, mtu: link.mtu, neighbour, gate, routed_on })
+        Some(Exit { flags, mtu: link.mtu, neighbour, gate, routed_on, own: link.mac, pad: [0; 2] })
     }
 }
 
@@ -143,7 +148,7 @@ mod tests {
     fn a_bridges_port_is_for_its_own_node_and_the_uplink_for_whoever_is_there() {
         let exits = sight().exits();
         let flags = exit::REDIRECT | exit::UPLINK;
-        assert_eq!(exits[&5], Exit { flags, mtu: 1500, ..Exit::default() });
+        assert_eq!(exits[&5], Exit { flags, mtu: 1500, own: [2, 0, 0, 0, 1, 5], ..Exit::default() });
         assert_eq!(exits[&6].neighbour, [2, 0, 0, 0, 0, 9]);
     }
 
@@ -170,6 +175,16 @@ mod tests {
         let exits = Sight { gates, ..sight() }.exits();
         assert_eq!((exits[&6].gate, exits[&6].routed_on), ([2, 0, 0, 0, 1, 4], 4));
         assert_eq!((exits[&5].gate, exits[&5].routed_on), ([0; 6], 0));
+    }
+
+    #[test]
+    fn packets_come_in_by_a_bridge_and_leave_by_its_ports() {
+        let bridges = BTreeMap::from([(4, [2, 0, 0, 0, 1, 4])]);
+        let exits = Sight { bridges: bridges.clone(), ..sight() }.exits();
+        assert_eq!(exits[&4], Exit { own: [2, 0, 0, 0, 1, 4], ..Exit::default() });
+        assert_eq!((exits[&6].own, exits.len()), ([2, 0, 0, 0, 1, 6], 3));
+        let sight = Sight { bypass: Bypass::Never, bridges, ..sight() };
+        assert!(sight.exits().is_empty());
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub trait Fragments<const N: usize> {
 
 /// Ways out that packets may take without the host's stack. Without them, all packets go by the stack.
 pub trait Ways {
-    /// The agent's count of changes to what ways depend on; zero while packets may not take any.
+    /// The tick in which the agent last heard of a change to what ways depend on; zero while packets may not take any.
     fn epoch(&self) -> u32 {
         0
     }
@@ -126,12 +126,14 @@ pub trait Ways {
     fn touch_way(&self, _number: u32, _now: u32) {}
     /// Has it remember that, unless its slot has changed hands.
     fn set_learnt(&self, _to: FlowRef, _learnt: Learnt) {}
-    /// The hint in the place of a tuple with this hash.
-    fn recent(&self, _hash: u32) -> Recent {
+    /// Has a direction of a flow forget it, whosever the slot is by now.
+    fn forget_learnt(&self, _slot: u32, _direction: Direction) {}
+    /// The hint of a tuple with this hash in this [`place`](crate::abi::recent::place), or all zeros.
+    fn recent(&self, _place: u32, _hash: u32) -> Recent {
         Recent::default()
     }
-    /// Leaves a hint in its place.
-    fn set_recent(&self, _hash: u32, _recent: Recent) {}
+    /// Leaves a hint of a tuple with this hash in its place, or takes it away by one that is all zeros.
+    fn set_recent(&self, _place: u32, _hash: u32, _recent: Recent) {}
 }
 
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on

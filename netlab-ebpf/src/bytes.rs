@@ -6,8 +6,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use netlab_common::packet::Front;
 
-const _: () =
-    assert!(Front::AT == 6 && Front::CHANGED == 22 && Front::LEN == 32, "as the instructions have it");
+const _: () = assert!(Front::CHANGED == 22 && Front::LEN == 38, "as the instructions have it");
 
 /// A context that has the pointers.
 pub trait Frame {
@@ -100,30 +99,32 @@ pub unsafe fn read<const L: usize>(from: *const [u8; L]) -> [u8; L] {
     }
 }
 
-/// The first bytes of a frame, in four reads.
+/// The first bytes of a frame, in five reads.
 ///
 /// # Safety
 /// `context` is the program's own.
 #[inline(always)]
 pub unsafe fn front<F: Frame>(context: *const F) -> Option<Front> {
-    let (link, first, middle, last): (u64, u64, u64, u64);
+    let (to, kind, first, middle, last): (u64, u64, u64, u64, u64);
     // SAFETY: the caller's promise, and `at` has found as many bytes as are read.
     unsafe {
-        let head = at::<F, { Front::AT + Front::LEN }>(context, 0)?;
+        let head = at::<F, { Front::LEN }>(context, 0)?;
         asm!(
-            "{link} = *(u64 *)({head} + 6)",
+            "{to} = *(u64 *)({head} + 0)",
+            "{kind} = *(u16 *)({head} + 12)",
             "{first} = *(u64 *)({head} + 14)",
             "{middle} = *(u64 *)({head} + 22)",
             "{last} = *(u64 *)({head} + 30)",
             head = in(reg) head,
-            link = out(reg) link,
+            to = out(reg) to,
+            kind = out(reg) kind,
             first = out(reg) first,
             middle = out(reg) middle,
             last = out(reg) last,
             options(readonly, nostack)
         );
     }
-    Some(Front { link, first, middle, last })
+    Some(Front { to, kind: kind as u16, first, middle, last })
 }
 
 /// Writes what a translation changes of them, and the Ethernet header up to its type.
@@ -136,7 +137,7 @@ pub unsafe fn set_front<F: Frame>(context: *const F, ethernet: [u8; 12], front: 
     let (addresses, rest) = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes(rest));
     // SAFETY: the caller's promise, and `at` has found as many bytes as are written.
     unsafe {
-        let head = at::<F, { Front::AT + Front::LEN }>(context, 0)?;
+        let head = at::<F, { Front::LEN }>(context, 0)?;
         asm!(
             "*(u64 *)({head} + 0) = {addresses}",
             "*(u32 *)({head} + 8) = {rest}",

@@ -8,7 +8,7 @@ use netlab_common::abi::event::EVENTS as EVENT_COUNT;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
 use netlab_common::abi::fragment::{self, Fragment, FragmentKey, WAITING_LEN, Waiting};
 use netlab_common::abi::port::{Pulse, Shard};
-use netlab_common::abi::recent::{self, Recent};
+use netlab_common::abi::recent::{HINTS, Recent};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_common::abi::way::{self, Exit, Way};
@@ -95,7 +95,7 @@ pub static ZONES: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, 0);
 #[map(name = "NL_INTERFACES")]
 pub static INTERFACES: HashMap<u32, [u8; 4]> = HashMap::with_max_entries(1, 0);
 
-/// The agent's count of changes to what ways depend on; zero while all packets go by the host's stack.
+/// The tick of the last change to what ways depend on; zero while all packets go by the host's stack.
 #[map(name = "NL_EPOCH")]
 pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -109,7 +109,7 @@ pub static WAYS: Array<Way> = Array::with_max_entries(way::WAYS, 0);
 
 /// Where flows are that had a packet lately. Mappable, so that tests can empty it at once.
 #[map(name = "NL_RECENT")]
-pub static RECENT: Array<Recent> = Array::with_max_entries(recent::RECENT, BPF_F_MMAPABLE);
+pub static RECENT: Array<[Recent; HINTS]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Counters of each rule.
 #[map(name = "NL_RULES")]

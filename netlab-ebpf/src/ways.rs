@@ -3,7 +3,7 @@
 use core::mem::transmute;
 
 use netlab_common::abi::flow::{Direction, FlowRef};
-use netlab_common::abi::recent::Recent;
+use netlab_common::abi::recent::{self, HINTS, Recent};
 use netlab_common::abi::way::{Exit, Learnt, Way};
 use netlab_common::tables::Ways;
 
@@ -11,7 +11,16 @@ use crate::atomic;
 use crate::maps::{EPOCH, EXITS, FLOWS, RECENT, WAYS};
 use crate::tables::MapTables;
 
-const NO_EXIT: Exit = Exit { flags: 0, mtu: 0, neighbour: [0; 6], gate: [0; 6], routed_on: 0 };
+const NO_EXIT: Exit =
+    Exit { flags: 0, mtu: 0, neighbour: [0; 6], gate: [0; 6], routed_on: 0, own: [0; 6], pad: [0; 2] };
+
+/// One of a place's hints.
+#[inline(always)]
+fn hint(hints: *const [Recent; HINTS], index: usize) -> Recent {
+    // SAFETY: callers have the pointer from the map, which has whole places, and an index within one; the read is of one
+    // aligned word.
+    Recent(unsafe { hints.cast::<u64>().add(index).read_volatile() })
+}
 
 impl Ways for MapTables {
     #[inline(always)]
@@ -29,7 +38,7 @@ impl Ways for MapTables {
     #[inline(always)]
     fn way(&self, number: u32) -> Way {
         const NOTHING: Way =
-            Way { version: 0, epoch: 0, interface: 0, flags: 0, mtu: 0, seen: 0, ethernet: [0; 12] };
+            Way { version: 0, interface: 0, door: 0, ethernet: [0; 12], seen: 0, flags: 0, mtu: 0 };
         let Some(place) = WAYS.get_ptr(number) else { return NOTHING };
         // SAFETY: the pointer is to a whole aligned entry; the version is read before and after the rest, each time
         // anew.
@@ -40,12 +49,12 @@ impl Ways for MapTables {
             let ethernet = [0, 1, 2].map(|index| ethernet.add(index).read_volatile());
             let way = Way {
                 version: before,
-                epoch: (&raw const (*place).epoch).read_volatile(),
                 interface: (&raw const (*place).interface).read_volatile(),
+                door: (&raw const (*place).door).read_volatile(),
+                ethernet: transmute::<[u32; 3], [u8; 12]>(ethernet),
+                seen: (&raw const (*place).seen).read_volatile(),
                 flags: (&raw const (*place).flags).read_volatile(),
                 mtu: (&raw const (*place).mtu).read_volatile(),
-                seen: (&raw const (*place).seen).read_volatile(),
-                ethernet: transmute::<[u32; 3], [u8; 12]>(ethernet),
             };
             if before & 1 != 0 || version.read_volatile() != before {
                 return NOTHING;
@@ -62,12 +71,12 @@ impl Ways for MapTables {
             if version & 1 != 0 || !atomic::exchange_if(&raw mut (*place).version, version, version | 1) {
                 return false;
             }
-            (&raw mut (*place).epoch).write_volatile(way.epoch);
             (&raw mut (*place).interface).write_volatile(way.interface);
+            (&raw mut (*place).door).write_volatile(way.door);
+            (&raw mut (*place).ethernet).write_volatile(way.ethernet);
+            (&raw mut (*place).seen).write_volatile(way.seen);
             (&raw mut (*place).flags).write_volatile(way.flags);
             (&raw mut (*place).mtu).write_volatile(way.mtu);
-            (&raw mut (*place).seen).write_volatile(way.seen);
-            (&raw mut (*place).ethernet).write_volatile(way.ethernet);
             atomic::exchange(&raw mut (*place).version, version.wrapping_add(2));
             true
         }
@@ -90,19 +99,33 @@ impl Ways for MapTables {
     }
 
     #[inline(always)]
-    fn recent(&self, hash: u32) -> Recent {
-        // SAFETY: the pointer is to one aligned word.
-        RECENT
-            .get_ptr(Recent::place(hash))
-            .map_or(Recent(0), |hint| Recent(unsafe { hint.cast::<u64>().read_volatile() }))
+    fn forget_learnt(&self, slot: u32, direction: Direction) {
+        let Some(flow) = FLOWS.get_ptr_mut(slot) else { return };
+        // SAFETY: as above, and so for the write.
+        unsafe { (&raw mut (*flow).counters.ways[direction as usize & 1]).write_volatile(0) };
     }
 
     #[inline(always)]
-    fn set_recent(&self, hash: u32, recent: Recent) {
-        if let Some(hint) = RECENT.get_ptr_mut(Recent::place(hash)) {
-            // SAFETY: the pointer is to one aligned word.
-            unsafe { hint.cast::<u64>().write_volatile(recent.0) };
+    fn recent(&self, place: u32, hash: u32) -> Recent {
+        let Some(hints) = RECENT.get_ptr(place) else { return Recent(0) };
+        let mut index = 0;
+        while index < HINTS {
+            let hint = hint(hints, index);
+            if hint.is_of(hash) {
+                return hint;
+            }
+            index += 1;
         }
+        Recent(0)
+    }
+
+    #[inline(always)]
+    fn set_recent(&self, place: u32, hash: u32, recent: Recent) {
+        let Some(hints) = RECENT.get_ptr_mut(place) else { return };
+        let index = recent::room([0, 1, 2, 3].map(|index| hint(hints, index)), hash);
+        // SAFETY: the pointer is to a whole place, the mask keeps the index within it, and the write is of one aligned
+        // word.
+        unsafe { hints.cast::<u64>().add(index & (HINTS - 1)).write_volatile(recent.0) };
     }
 
     #[inline(always)]

@@ -136,10 +136,10 @@ impl Case {
         self.then(Step::Idle(clock::from_seconds(seconds)))
     }
 
-    /// As little time passes as the datapath's clock can tell.
+    /// So little time passes, of which the datapath's clock can tell no less than one.
     #[must_use]
-    pub fn tick(self) -> Self {
-        self.then(Step::Idle(1))
+    pub fn ticks(self, ticks: u32) -> Self {
+        self.then(Step::Idle(ticks))
     }
 
     /// Time passes, and there is no agent.

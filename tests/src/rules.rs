@@ -46,6 +46,9 @@ pub struct Rules {
     pub ports: Shard,
 }
 
+/// The host's hardware address, by which packets come in that it is to route.
+pub const DOOR: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
 impl Rules {
     /// No rules, and room for 64 flows. Nodes are in `10.10.0.0/16`; the host has `10.10.0.1` there and
     /// `192.168.0.108` on the uplink.
@@ -79,11 +82,12 @@ impl Rules {
     /// Room for so many flows, and the limits that follow from it.
     #[must_use]
     pub fn room(self, room: u32) -> Self {
-        let Config { per_source, shard_mask, source_mask, .. } = Config::for_flows(room);
+        let Config { per_source, shard_mask, source_mask, place_bits, .. } = Config::for_flows(room);
         Rules { room, ..self }.with(|config| {
             config.per_source = per_source;
             config.shard_mask = shard_mask;
             config.source_mask = source_mask;
+            config.place_bits = place_bits;
         })
     }
 
@@ -205,10 +209,12 @@ impl Rules {
     pub fn crossing(mut self) -> Self {
         let flags = exit::REDIRECT | exit::FRAMES;
         self.exits.push((1, Exit { flags, mtu: 1500, ..Exit::default() }));
+        // To a run's own packets, it is interface number zero that they have come in by.
+        self.exits.push((0, Exit { own: DOOR, ..Exit::default() }));
         self
     }
 
-    /// The agent's epoch.
+    /// The agent's epoch: long ago.
     #[must_use]
     pub fn epoch(&self) -> u32 {
         u32::from(!self.exits.is_empty())

@@ -13,7 +13,7 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
 use netlab_common::abi::fragment::{FRAGMENTS, Fragment, FragmentKey, WAITING, Waiting};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
-use netlab_common::abi::recent::{RECENT, Recent};
+use netlab_common::abi::recent::{self, HINTS, Recent};
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters};
 use netlab_common::abi::verdict::{COUNTERS, Count};
 use netlab_common::abi::way::{Exit, WAYS, Way};
@@ -85,7 +85,13 @@ fn expected() -> [Expected; 24] {
         row(names::EPOCH, is!(Array), index, size_of::<u32>(), 1),
         row(names::EXITS, is!(HashMap), index, size_of::<Exit>(), SIZES.interfaces),
         row(names::WAYS, is!(Array), index, size_of::<Way>(), WAYS),
-        row(names::RECENT, is!(Array), index, size_of::<Recent>(), RECENT),
+        row(
+            names::RECENT,
+            is!(Array),
+            index,
+            HINTS * size_of::<Recent>(),
+            1 << recent::place_bits(SIZES.flows),
+        ),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),
         row(names::EVENTS, is!(Array), index, size_of::<u64>(), EVENTS),

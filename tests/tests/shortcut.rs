@@ -214,3 +214,26 @@ fn without_the_agent_flows_come_back_to_the_stack_and_go_on() {
     sleep(Duration::from_secs(3));
     assert!(by_the_stack(&machine, 50) >= 48);
 }
+
+/// What it sends is for that one's hardware address, and the bridge would bring it there.
+#[test]
+fn a_node_that_routes_for_another_one_of_its_bridge_is_not_passed_by() {
+    if !need_root() {
+        return;
+    }
+    let machine = with_echoes();
+    let settings = "for which in all default eth0; do sysctl -qw net.ipv4.conf.$which.send_redirects=0; done; \
+                    sysctl -qw net.ipv4.ip_forward=1";
+    let _ = machine.sh_in("neptune", settings).ok();
+    let forwarded = || -> u64 {
+        let told = machine.sh_in("neptune", "nstat -asz IpForwDatagrams | awk '/Forw/ {print $2}'").ok();
+        told.trim().parse().expect("a number of datagrams")
+    };
+    assert!(crosses(&machine));
+    let _ = machine.sh_in("earth", "ip route replace default via 10.10.0.20").ok();
+    let before = (forwarded(), received(&machine, "uplink_out"));
+    ask_from(&machine, "earth", 5555, "8.8.8.8:7", 100);
+    let (forwarded, by_the_stack) = (forwarded() - before.0, received(&machine, "uplink_out") - before.1);
+    assert!(forwarded >= 100, "{forwarded} of 100 went by the node that routes");
+    assert!(by_the_stack < 20, "{by_the_stack} of 100 went by the host's stack");
+}

@@ -74,7 +74,8 @@ pub fn established(tools: &mut Tools<'_>, bed: &Bed, bytes: u16, flows: u32, hoo
     let (interrupt, seconds) = (tools.interrupt, tools.seconds);
     object.expect(ends.stream.expected(bed.seen()))?;
     let measured = object.generate(ends.from, &ends.stream, u32::MAX, interrupt, |object, running| {
-        let wanted = u64::from(flows) + u64::from(flows / 10);
+        // Each packet of the first pass opens its flow, and the second one's may still show it the way.
+        let wanted = u64::from(flows) * 2;
         wait(FILLING, running, || Ok(object.made()?.frames >= wanted))?;
         if object.made()?.frames < wanted {
             return Ok(None);

@@ -125,7 +125,7 @@ pub fn duration(groups: &[Group]) -> f64 {
 /// What a measurement costs beside the time that it counts, in seconds: empty tables, sinks, first packets.
 fn around(measure: Measure) -> f64 {
     match measure {
-        Measure::Spread { flows } => 0.5 + f64::from(flows) / 300_000.0,
+        Measure::Spread { flows } => 0.5 + f64::from(flows) / 150_000.0,
         Measure::NewOut | Measure::NewIn { .. } | Measure::Miss { .. } => 0.8,
         Measure::Memory => 2.0,
         Measure::Load { .. } => 3.5,

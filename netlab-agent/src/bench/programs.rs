@@ -38,6 +38,8 @@ pub fn times(tools: &Tools<'_>, bed: &Bed) -> Result<Outcome> {
     };
     bed.flush()?;
     let (port, uplink) = (index(host, "earth-br-veth")?, index(host, "eth0")?);
+    // The stack sees there what comes in by the port.
+    let bridge = index(host, "planet-br")?;
     let pinned = |hook: Hook| {
         let path = bpffs::program(&bed.name, TC_PROGRAMS[hook as usize]);
         SchedClassifier::from_pin(path).map_err(BenchError::program(TC_PROGRAMS[hook as usize]))
@@ -47,9 +49,9 @@ pub fn times(tools: &Tools<'_>, bed: &Bed) -> Result<Outcome> {
     let each = |run| run;
     host.enter(|| -> Result<Outcome> {
         let empty = time(tools.object.empty()?, port, 0, known)?;
-        let first = time(&leaves, uplink, port, known)?;
+        let first = time(&leaves, uplink, bridge, known)?;
         let second = time(&enters, port, 0, known)?;
-        let new = time(&leaves, uplink, port, each)?;
+        let new = time(&leaves, uplink, bridge, each)?;
         Ok(Ok([second, first, new].map(|time| (time - empty).max(0.0)).into()))
     })?
 }

@@ -1,7 +1,7 @@
 //! Keeping the datapath's ways out true to the host: looking at it now and then and after each change, and telling the
 //! maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -109,12 +109,21 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
     let netlink = host.enter(Netlink::open)??;
     let links = netlink.links().await?;
     let gates = host.enter(|| gates(&links, &names))?;
+    let bridges = masters(&links, &names);
     let mut links: BTreeMap<_, _> = links.into_iter().map(|link| (link.name.clone(), link)).collect();
     let bypass = lab.host.bypass;
     let choices = ways::look(lab, dir, host, uplink)?;
     let frames = choices.iter().filter(|choice| choice.takes_frames).map(|choice| choice.index).collect();
-    let mut sight =
-        Sight { uplink: uplink.to_owned(), captures, filters, bypass, frames, gates, interfaces: Vec::new() };
+    let mut sight = Sight {
+        uplink: uplink.to_owned(),
+        captures,
+        filters,
+        bypass,
+        frames,
+        gates,
+        bridges,
+        interfaces: vec![],
+    };
     for interface in interfaces.iter().filter(|one| one.role != Role::Loopback) {
         let Some(link) = links.remove(&interface.name) else { continue };
         let peer = match link.peer {
@@ -124,6 +133,14 @@ async fn sight(lab: &Lab, dir: &LabDir, host: &Namespace, uplink: &str) -> Resul
         sight.interfaces.push((link, peer));
     }
     Ok(sight)
+}
+
+/// The hardware addresses of what these interfaces are ports of, by index.
+fn masters(links: &[Link], names: &[String]) -> BTreeMap<u32, [u8; 6]> {
+    let ports = links.iter().filter(|link| names.contains(&link.name));
+    let masters: BTreeSet<u32> = ports.filter_map(|link| link.master).collect();
+    let found = links.iter().filter(|link| masters.contains(&link.index));
+    found.map(|link| (link.index, link.mac)).collect()
 }
 
 /// Where the thread's stack takes what comes in by each of the lab's interfaces. One that is to ask where packets would be

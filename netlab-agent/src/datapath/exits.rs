@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use aya::maps::{Array, HashMap, Map, MapData};
-use netlab_common::abi::names;
+use netlab_common::abi::config::Config;
 use netlab_common::abi::way::Exit;
+use netlab_common::abi::{clock, names};
 
 use super::maps::{failed, typed};
 use super::rules::hash;
@@ -16,8 +17,7 @@ use crate::sys;
 pub struct Exits {
     epoch: Array<MapData, u32>,
     exits: HashMap<MapData, u32, Exit>,
-    /// The last epoch there was. None comes twice: what was learnt in it would hold again.
-    last: u32,
+    config: Array<MapData, Config>,
     /// What they were last made to say.
     said: Option<BTreeMap<u32, Exit>>,
 }
@@ -30,13 +30,12 @@ impl Exits {
     pub fn open(lab: &str) -> Result<Self> {
         bpffs::look(lab)?;
         let folder = bpffs::folder(lab);
-        let epoch: Array<MapData, u32> = typed(&folder, names::EPOCH, Map::Array)?;
-        // Where it was zero when the agent before this one ended, nobody knows what came before.
-        let last = match epoch.get(&0, 0).map_err(|e| failed(names::EPOCH, e))? {
-            0 => sys::random(),
-            epoch => epoch,
-        };
-        Ok(Exits { epoch, last, exits: typed(&folder, names::EXITS, Map::HashMap)?, said: None })
+        Ok(Exits {
+            epoch: typed(&folder, names::EPOCH, Map::Array)?,
+            exits: typed(&folder, names::EXITS, Map::HashMap)?,
+            config: typed(&folder, names::CONFIG, Map::Array)?,
+            said: None,
+        })
     }
 
     /// Makes the maps say this, and has all that was learnt forgotten if it is something new; without an exit, every
@@ -62,7 +61,7 @@ impl Exits {
         self.said.as_ref().is_some_and(|said| !said.is_empty())
     }
 
-    /// Has all that was learnt forgotten: the next packet of each flow goes by the stack, and learns anew.
+    /// Has all that was learnt until now forgotten: the next packet of each flow goes by the stack, and learns anew.
     ///
     /// # Errors
     /// What the kernel says.
@@ -70,9 +69,9 @@ impl Exits {
         if self.said.as_ref().is_none_or(BTreeMap::is_empty) {
             return Ok(());
         }
+        let config = self.config.get(&0, 0).map_err(|error| failed(names::CONFIG, error))?;
         // Zero says that there are no ways.
-        self.last = self.last.checked_add(1).unwrap_or(1);
-        self.set_epoch(self.last)
+        self.set_epoch(clock::tick(sys::monotonic_now(), config.clock_offset).max(1))
     }
 
     fn set_epoch(&mut self, epoch: u32) -> Result<()> {

@@ -60,8 +60,15 @@ pub(super) fn failed(name: &'static str, source: MapError) -> Error {
 }
 
 /// Maps whose size follows from the number of flows.
-const OF_FLOWS: [&str; 6] =
-    [names::FLOWS, names::KEYS, names::FREE_SLOTS, names::PORTS, names::SOURCES, names::CONTACTS];
+const OF_FLOWS: [&str; 7] = [
+    names::FLOWS,
+    names::KEYS,
+    names::FREE_SLOTS,
+    names::PORTS,
+    names::SOURCES,
+    names::CONTACTS,
+    names::RECENT,
+];
 
 /// A running lab's maps.
 pub struct Maps {

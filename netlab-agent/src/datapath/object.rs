@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use netlab_common::abi::{config, names};
+use netlab_common::abi::{config, names, recent};
 use netlab_common::net::eth;
 
 /// The object as `cargo xtask build` made it.
@@ -95,6 +95,7 @@ fn loader(sizes: &Sizes) -> EbpfLoader<'_> {
         .map_max_entries(names::FREE_SLOTS, sizes.flows)
         .map_max_entries(names::PORTS, config::shards(sizes.flows))
         .map_max_entries(names::SOURCES, config::source_cells(sizes.flows) * config::SOURCE_ROWS)
+        .map_max_entries(names::RECENT, 1 << recent::place_bits(sizes.flows))
         .map_max_entries(names::CONTACTS, sizes.contacts.max(1))
         .map_max_entries(names::FORWARD_PORTS, sizes.forward_ports.max(1))
         .map_max_entries(names::FORWARDS, sizes.rules.max(1))

@@ -1,14 +1,20 @@
-//! Where flows are that had a packet lately: a small table beside the keys, for packets that are in a hurry.
+//! Where flows are that had a packet lately: a table beside the keys, for packets that are in a hurry.
 //!
-//! An entry is one word, in the place that the tuple's hash says, and is overwritten by whoever comes. It is a hint and
-//! no truth: the slot that it names shows whether the packet's tuple is there.
+//! An entry is one word, in the place that the tuple's hash says, where four have room, and is overwritten by whoever
+//! comes. It is a hint and no truth: the slot that it names shows whether the packet's tuple is there.
 
 use super::flow::Direction;
 
-/// Entries there are.
-pub const RECENT: u32 = 1 << INDEX_BITS;
+/// Hints that have room in one place.
+pub const HINTS: usize = 4;
 
-const INDEX_BITS: u32 = 16;
+/// Places for a table of so many flows, as a power of two: half of one for each flow, which is one hint for each
+/// direction, and no fewer than all that the caches of a CPU are good for.
+#[must_use]
+pub fn place_bits(flows: u32) -> u32 {
+    (flows / 2).clamp(1 << 14, 1 << 22).next_power_of_two().ilog2()
+}
+
 const DIRECTION_BIT: u64 = 1 << 31;
 
 /// A hint: bits 0 to 30 are a slot, bit 31 the direction, bits 32 to 63 the tuple's hash.
@@ -22,13 +28,6 @@ impl Recent {
     #[must_use]
     pub const fn new(hash: u32, slot: u32, direction: Direction) -> Self {
         Recent(slot as u64 & (DIRECTION_BIT - 1) | (direction as u64) << 31 | (hash as u64) << 32)
-    }
-
-    /// The place of tuples with this hash.
-    #[inline(always)]
-    #[must_use]
-    pub const fn place(hash: u32) -> u32 {
-        hash >> (32 - INDEX_BITS)
     }
 
     /// Whether it is of a tuple with this hash.
@@ -53,9 +52,46 @@ impl Recent {
     }
 }
 
+/// The place in which hints of tuples with this hash are; `bits` are those of [`place_bits`], of which there are some.
+#[inline(always)]
+#[must_use]
+pub const fn place(hash: u32, bits: u32) -> u32 {
+    hash >> (bits.wrapping_neg() & 31)
+}
+
+/// Where in its place a new hint of this hash goes: where there is none, or one of the same hash, or else over any other.
+#[inline(always)]
+#[must_use]
+pub fn room(there: [Recent; HINTS], hash: u32) -> usize {
+    let mut index = 0;
+    while index < HINTS {
+        if there[index].0 == 0 || there[index].is_of(hash) {
+            return index;
+        }
+        index += 1;
+    }
+    hash as usize % HINTS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_one_of_those_there_are() {
+        for (flows, bits) in [(0, 14), (1 << 15, 14), (40_000, 15), (1 << 20, 19), (u32::MAX, 22)] {
+            assert_eq!(place_bits(flows), bits, "{flows}");
+            assert_eq!((place(0, bits), place(u32::MAX, bits)), (0, (1 << bits) - 1));
+        }
+    }
+
+    #[test]
+    fn a_new_hint_takes_its_own_room_or_what_is_free_before_it_takes_anothers() {
+        let of = |hash| Recent::new(hash, 9, Direction::Reply);
+        let full = [of(1), of(2), of(3), of(4)];
+        assert_eq!((room(full, 3), room(full, 5), room(full, 6)), (2, 1, 2));
+        assert_eq!(room([of(1), of(2), Recent::default(), of(4)], 5), 2);
+    }
 
     #[test]
     fn a_hint_says_what_it_was_made_of() {
@@ -67,7 +103,6 @@ mod tests {
             let hint = Recent::new(hash, slot, direction);
             assert_eq!((hint.slot(), hint.direction()), (slot, direction));
             assert!(hint.is_of(hash) && !hint.is_of(hash ^ 1));
-            assert!(Recent::place(hash) < RECENT);
         }
     }
 }

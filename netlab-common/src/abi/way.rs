@@ -2,21 +2,28 @@
 //! has learnt of neighbours, and what a flow remembers of that.
 //!
 //! A way is never made up. It is what the host's own routing gave the last packet of a flow that went by the stack:
-//! an interface and two hardware addresses. It holds for as long as the agent's epoch stays what it is, and for
-//! [`WAY_TICKS`] at the most; then a packet of the flow goes by the stack again, and shows whether it still holds.
+//! where it came in, an interface, and two hardware addresses. It holds until the agent says that something has
+//! changed, for [`HOLD_TICKS`] at the most; then a packet of the flow goes by the stack again, and shows whether it still
+//! holds. And it holds while packets of any flow go that way by the stack, one in [`WAY_TICKS`] at the least: that keeps
+//! the host's neighbours and bridges from forgetting, and ends all ways soon when the agent does.
+
+use super::clock;
 
 /// Ways there is room for, less one: what a flow's word can say. The first one stays empty, so that zero is none.
 pub const WAYS: u32 = 1 << WAY_BITS;
 
 const WAY_BITS: u32 = 12;
-const GENERATION_BITS: u32 = 8;
+const GENERATION_BITS: u32 = 4;
 const AGE_BITS: u32 = 32 - WAY_BITS - GENERATION_BITS;
 const AGE_MASK: u32 = (1 << AGE_BITS) - 1;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 
-/// Ticks that a flow goes by what it has learnt: two seconds. So long at the most, a change goes unnoticed that the
-/// agent did not hear of, and as often a packet of each flow keeps the host's neighbours and bridges from forgetting.
+/// Ticks that a way is used after the stack has sent a packet by it: two seconds.
 pub const WAY_TICKS: u32 = 30;
+
+/// Ticks that a flow goes by what it has learnt: a minute. So long at the most, a change goes unnoticed that the agent did
+/// not hear of. A flow among a million has a packet every few seconds, of which nearly all must find a way.
+pub const HOLD_TICKS: u32 = 900;
 
 /// What the agent says of an interface by which packets may leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +41,13 @@ pub struct Exit {
     pub gate: [u8; 6],
     /// The interface on which the host's stack sees those come: this one, or the bridge that it is a port of.
     pub routed_on: u32,
+    /// The interface's own hardware address.
+    pub own: [u8; 6],
+    /// Always zero.
+    pub pad: [u8; 2],
 }
 
-const _: () = assert!(size_of::<Exit>() == 24, "an exit is 24 bytes");
+const _: () = assert!(size_of::<Exit>() == 32, "an exit is 32 bytes");
 
 /// Bits of [`Exit::flags`].
 pub mod exit {
@@ -54,29 +65,50 @@ pub mod exit {
 pub struct Way {
     /// Rises by two with each change; odd while it is changed.
     pub version: u32,
-    /// The agent's epoch in which it was learnt.
-    pub epoch: u32,
     /// The interface.
     pub interface: u32,
-    /// What the agent said of that.
+    /// The hardware address of the host's that its packets come in for, as [`door`] has it.
+    pub door: u64,
+    /// The Ethernet header up to its type: the neighbour's address, and the host's.
+    pub ethernet: [u8; 12],
+    /// When the host's stack has sent a packet by it, in ticks.
+    pub seen: u32,
+    /// What the agent said of the interface then.
     pub flags: u32,
     /// Likewise.
     pub mtu: u32,
-    /// When the host's stack has sent a packet by it, in ticks.
-    pub seen: u32,
-    /// The Ethernet header up to its type: the neighbour's address, and the host's.
-    pub ethernet: [u8; 12],
 }
 
-const _: () = assert!(size_of::<Way>() == 36, "a way is 36 bytes");
+const _: () = assert!(size_of::<Way>() == 40, "a way is 40 bytes");
+
+/// A hardware address as a number whose upper 16 bits are zero: the bytes of a frame as they are read, in one word.
+#[inline(always)]
+#[must_use]
+pub fn door(address: [u8; 6]) -> u64 {
+    let [a, b, c, d, e, f] = address;
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
 
 impl Way {
-    /// Whether it says the same as another one that was learnt in the same epoch.
+    /// Whether it leads from where the other one does to where the other one does.
     #[inline(always)]
     #[must_use]
     pub fn is_same(&self, other: &Way) -> bool {
-        (self.epoch, self.interface, self.flags, self.mtu, self.ethernet)
-            == (other.epoch, other.interface, other.flags, other.mtu, other.ethernet)
+        (self.interface, self.door, self.ethernet) == (other.interface, other.door, other.ethernet)
+    }
+
+    /// Whether the agent said the same of its interface when the other one was learnt.
+    #[inline(always)]
+    #[must_use]
+    pub fn says_the_same(&self, other: &Way) -> bool {
+        (self.flags, self.mtu) == (other.flags, other.mtu)
+    }
+
+    /// Whether the stack has sent a packet by it after the agent's epoch began, and within [`WAY_TICKS`].
+    #[inline(always)]
+    #[must_use]
+    pub fn is_proven(&self, epoch: u32, now: u32) -> bool {
+        clock::since(self.seen, epoch) > 0 && clock::since(now, self.seen) < WAY_TICKS
     }
 }
 
@@ -107,12 +139,21 @@ impl Learnt {
         self.0 >> (32 - WAY_BITS)
     }
 
-    /// Ticks since it was learnt. The word has room for four minutes of them; a packet that comes by the stack meanwhile
-    /// learns something new, or forgets.
+    /// Ticks since it was learnt. The word has room for an hour of them; long before that, the agent's sweep has a
+    /// direction forget in which no packet came.
     #[inline(always)]
     #[must_use]
     pub fn age(self, now: u32) -> u32 {
         now.wrapping_sub(self.0) & AGE_MASK
+    }
+
+    /// Whether it was learnt after the agent's epoch began, less than so many ticks ago. What was learnt in the epoch's
+    /// first tick may be older than the epoch.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_younger(self, ticks: u32, epoch: u32, now: u32) -> bool {
+        let age = self.age(now);
+        age < ticks && age < clock::since(now, epoch)
     }
 }
 
@@ -126,6 +167,17 @@ mod tests {
             let learnt = Learnt::new(WAYS - 1, 0x1234, now);
             assert_eq!((learnt.way(), learnt.age(now.wrapping_add(29))), (WAYS - 1, 29), "{now}");
             assert!(learnt.is_of(0x5634) && !learnt.is_of(0x1235));
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_in_the_tick_of_a_change_or_before_does_not_hold() {
+        for epoch in [1, 1000, u32::MAX - 2] {
+            let learnt = |at: u32| Learnt::new(7, 1, epoch.wrapping_add(at));
+            let now = epoch.wrapping_add(5);
+            let young = [u32::MAX, 0, 1, 4].map(|at| learnt(at).is_younger(HOLD_TICKS, epoch, now));
+            assert_eq!(young, [false, false, true, true], "{epoch}");
+            assert!(!learnt(1).is_younger(4, epoch, now));
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::{idle, port_shard, source, state, timeout};
 use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Kind, NO_SLOT, Status, Tuple, life};
+use crate::abi::way::{HOLD_TICKS, Learnt};
 use crate::net::{hash, protocol};
 use crate::tables::{Env, Search, Tables};
 
@@ -112,7 +113,7 @@ fn release_own<const N: usize, T: Tables<N>>(tables: &T, key: &Tuple<N>, own: Fl
     }
 }
 
-/// A walk over slots that takes away what may go.
+/// A walk over slots that takes away what may go, and has the others forget ways that are old.
 #[derive(Clone, Copy, Debug)]
 pub struct Sweep {
     /// The first slot.
@@ -126,10 +127,26 @@ pub struct Sweep {
 impl<const N: usize> Search<N> for Sweep {
     #[inline(always)]
     fn step<T: Tables<N>, E: Env<N>>(&mut self, tables: &T, _env: &E, index: u32) -> bool {
-        if tables.reclaim(self.first.wrapping_add(index), self.now, Ending::Expired) {
+        let slot = self.first.wrapping_add(index);
+        if tables.reclaim(slot, self.now, Ending::Expired) {
             self.ended = self.ended.wrapping_add(1);
+        } else {
+            forget_old_ways(tables, slot, self.now);
         }
         false
+    }
+}
+
+/// Has a flow forget what it has learnt for a direction in which no packet came since: the tick that is kept with it may
+/// come round before the next one does.
+#[inline(always)]
+fn forget_old_ways<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32) {
+    for direction in [Direction::Original, Direction::Reply] {
+        let learnt = tables.learnt(slot, direction);
+        if learnt != Learnt::default() && learnt.age(now) >= HOLD_TICKS {
+            // Should the flow learn something new in this moment, its next packet goes by the stack once more.
+            tables.forget_learnt(slot, direction);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::abi::flow::{Counters, Direction, Flow, FlowRef, Head, NO_SLOT, Status
 use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::port::{Pulse, Shard, WORDS};
-use crate::abi::recent::Recent;
+use crate::abi::recent::{HINTS, Recent};
 use crate::abi::rule::{Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone};
 use crate::abi::verdict::{Count, Verdict, received_index, verdict_index};
 use crate::abi::way::{Exit, Way};
@@ -65,7 +65,7 @@ pub struct MemTables {
     /// What was learnt of ways.
     pub ways: RefCell<BTreeMap<u32, Way>>,
     /// Hints by place.
-    pub recent: RefCell<BTreeMap<u32, Recent>>,
+    pub recent: RefCell<BTreeMap<u32, [Recent; HINTS]>>,
     /// When the agent swept, and a refusal was answered.
     pub pulse: Cell<Pulse>,
     /// Ports of forwards.

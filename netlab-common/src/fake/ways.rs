@@ -2,7 +2,7 @@
 
 use super::MemTables;
 use crate::abi::flow::{Direction, FlowRef};
-use crate::abi::recent::Recent;
+use crate::abi::recent::{self, Recent};
 use crate::abi::way::{Exit, Learnt, Way};
 use crate::tables::Ways;
 
@@ -34,15 +34,25 @@ impl Ways for MemTables {
     }
 
     fn learnt(&self, slot: u32, direction: Direction) -> Learnt {
-        Learnt(self.flows.borrow()[slot as usize].counters.ways[direction as usize])
+        // A sweep may go beyond the last slot.
+        let flows = self.flows.borrow();
+        flows.get(slot as usize).map_or(Learnt(0), |flow| Learnt(flow.counters.ways[direction as usize]))
     }
 
-    fn recent(&self, hash: u32) -> Recent {
-        self.recent.borrow().get(&Recent::place(hash)).copied().unwrap_or_default()
+    fn forget_learnt(&self, slot: u32, direction: Direction) {
+        self.with(slot, |flow| flow.counters.ways[direction as usize] = 0);
     }
 
-    fn set_recent(&self, hash: u32, recent: Recent) {
-        let _ = self.recent.borrow_mut().insert(Recent::place(hash), recent);
+    fn recent(&self, place: u32, hash: u32) -> Recent {
+        let places = self.recent.borrow();
+        let there = places.get(&place).copied().unwrap_or_default();
+        there.into_iter().find(|hint| hint.is_of(hash)).unwrap_or_default()
+    }
+
+    fn set_recent(&self, place: u32, hash: u32, recent: Recent) {
+        let mut places = self.recent.borrow_mut();
+        let there = places.entry(place).or_default();
+        there[recent::room(*there, hash)] = recent;
     }
 
     fn set_learnt(&self, to: FlowRef, learnt: Learnt) {

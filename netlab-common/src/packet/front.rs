@@ -1,4 +1,4 @@
-//! The first bytes of a frame as those of an ordinary packet, in four words: all that a quick look needs.
+//! The first bytes of a frame as those of an ordinary packet, in five words: all that a quick look needs.
 //!
 //! Words are little-endian: what comes first on the wire is in the lower bits. A one's complement sum comes out with
 //! the bytes in the order in which its words were taken, so the header's checksum is reckoned without swapping any.
@@ -6,11 +6,13 @@
 use crate::abi::flow::Tuple;
 use crate::net::{checksum, eth, ipv4, ports};
 
-/// An Ethernet header's last eight bytes, an IPv4 header without options, and two ports.
+/// An Ethernet header but for its sender, an IPv4 header without options, and two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Front {
-    /// Bytes 6 to 13: the last has the frame's type.
-    pub link: u64,
+    /// Bytes 0 to 7, of which the first six are whom the frame is for.
+    pub to: u64,
+    /// Bytes 12 and 13: the frame's type.
+    pub kind: u16,
     /// Bytes 14 to 21, the IP header's first: version, length, identification, fragment.
     pub first: u64,
     /// Bytes 22 to 29: time to live, protocol, checksum, source.
@@ -30,14 +32,12 @@ const _: () = assert!(
 const HALF: u64 = 0xffff_ffff;
 
 impl Front {
-    /// Where the words begin.
-    pub const AT: usize = 6;
-    /// Bytes of them.
-    pub const LEN: usize = 32;
+    /// Bytes from the frame's first one on.
+    pub const LEN: usize = 38;
     /// Where the two words begin that a translation changes.
     pub const CHANGED: usize = 22;
 
-    /// From the bytes at [`Front::AT`].
+    /// From a frame's first bytes.
     #[inline(always)]
     #[must_use]
     pub fn of(bytes: &[u8; Front::LEN]) -> Self {
@@ -53,16 +53,17 @@ impl Front {
                 bytes[at + 7],
             ])
         };
-        Front { link: word(0), first: word(8), middle: word(16), last: word(24) }
+        let kind = u16::from_le_bytes([bytes[12], bytes[13]]);
+        Front { to: word(0), kind, first: word(14), middle: word(22), last: word(30) }
     }
 
     /// Whether these are an IPv4 header that is whole: without options, not a piece, and with the right checksum.
     #[inline(always)]
     #[must_use]
     pub fn is_ordinary(&self) -> bool {
-        const TYPE: u64 = u16::from_le_bytes(eth::IPV4) as u64;
+        const TYPE: u16 = u16::from_le_bytes(eth::IPV4);
         const PIECE: u64 = u16::from_le_bytes(ipv4::FRAGMENT_MASK.to_be_bytes()) as u64;
-        self.link >> 48 == TYPE
+        self.kind == TYPE
             && self.first as u8 == 0x45
             && (self.first >> 48) & PIECE == 0
             && checksum::is_all_ones(
@@ -72,6 +73,13 @@ impl Front {
                     + (self.middle >> 32)
                     + (self.last & HALF),
             )
+    }
+
+    /// Whether the frame is for this hardware address, as [`door`](crate::abi::way::door) has it.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_for(&self, door: u64) -> bool {
+        (self.to ^ door) << 16 == 0
     }
 
     /// Bytes from the IP header on.
@@ -147,6 +155,7 @@ impl Front {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::way::door;
 
     /// 10.10.0.10:40000 to 8.8.8.8:53 by UDP, 40 bytes.
     const HEADER: [u8; 24] =
@@ -158,8 +167,9 @@ mod tests {
             header[10..12].copy_from_slice(&sum);
         }
         let mut bytes = [0; Front::LEN];
-        bytes[6..8].copy_from_slice(&eth::IPV4);
-        bytes[8..].copy_from_slice(&header);
+        bytes[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
+        bytes[12..14].copy_from_slice(&eth::IPV4);
+        bytes[14..].copy_from_slice(&header);
         Front::of(&bytes)
     }
 
@@ -174,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_for_one_address_whoever_sends_it() {
+        let front = front(HEADER);
+        assert!(front.is_for(door([2, 0, 0, 0, 0, 1])));
+        for other in [[2, 0, 0, 0, 0, 2], [3, 0, 0, 0, 0, 1], [0; 6], [0xff; 6]] {
+            assert!(!front.is_for(door(other)), "{other:?}");
+        }
+    }
+
+    #[test]
     fn pieces_options_other_protocols_and_wrong_checksums_are_not_ordinary() {
         for (at, value) in [(6, 0x20), (7, 1), (0, 0x46), (0, 0x65)] {
             let mut header = HEADER;
@@ -183,7 +202,7 @@ mod tests {
         let mut header = HEADER;
         header[10..12].copy_from_slice(&[0x12, 0x34]);
         assert!(!front(header).is_ordinary());
-        assert!(!Front { link: 0, ..front(HEADER) }.is_ordinary());
+        assert!(!Front { kind: 0, ..front(HEADER) }.is_ordinary());
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub trait Packet {
     /// The first bytes of the frame, if it has as many where they can be had quickly.
     #[inline(always)]
     fn front(&self) -> Option<Front> {
-        self.load(Front::AT).map(|bytes| Front::of(&bytes))
+        self.load(0).map(|bytes| Front::of(&bytes))
     }
 
     /// Overwrites what a translation changes of those, and the Ethernet header up to its type.

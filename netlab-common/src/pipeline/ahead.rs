@@ -8,9 +8,10 @@
 
 use super::open::is_unicast;
 use super::{now, ways};
+use crate::abi::clock;
 use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
-use crate::abi::way::{Way, exit};
+use crate::abi::way::{Way, door, exit};
 use crate::conntrack::end;
 use crate::net::{eth, ipv4};
 use crate::packet::{Headers, Packet, Piece, Transport};
@@ -41,12 +42,12 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(
     if !is_known || !is_ordinary(packet, &headers) || !end::is_agent_there(tables, now) {
         return 0;
     }
-    let to = packet.load::<6>(0).unwrap_or([0; 6]);
     let Some(front) = packet.front() else { return 0 };
     let (tuple, len) = (front.tuple(), front.total_len());
     // The stack does not take a header with a wrong checksum, and takes off what is behind a packet in its frame.
     let is_right = front.is_ordinary() && front.ttl() > 1 && eth::LEN as u32 + len == packet.frame_len();
-    if !is_right || to != entrance.gate || !is_routed(tuple.dst) || !is_routed(tuple.src) {
+    let door = door(entrance.gate);
+    if !is_right || !front.is_for(door) || !is_routed(tuple.dst) || !is_routed(tuple.src) {
         return 0;
     }
     // The stack does not take the host's own address from outside; a forward's own target has been given it here.
@@ -62,7 +63,7 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(
     if hop.interface == Hop::NONE.interface {
         return 0;
     }
-    let number = ways::proven(tables, &hop, epoch, now);
+    let number = ways::proven(tables, door, &hop, epoch, now);
     let way = tables.way(number);
     let leads_there = (way.flags & exit::UPLINK != 0) == (how & TO_THE_WORLD != 0);
     let fits = len <= way.mtu && packet.may_leave_by(way.flags);
@@ -91,7 +92,9 @@ fn is_ordinary<P: Packet>(packet: &P, headers: &Headers<4>) -> bool {
 #[inline(always)]
 pub fn depart<P: Packet, T: Tables<4>>(packet: &mut P, tables: &T, number: u32) -> u32 {
     let way = tables.way(number);
-    if way.epoch == 0 || way.epoch != tables.epoch() {
+    let epoch = tables.epoch();
+    // It was proven when the route was asked for, and may be another one by now, or forgotten.
+    if epoch == 0 || clock::since(way.seen, epoch) == 0 {
         return 0;
     }
     match further(packet, &way) {

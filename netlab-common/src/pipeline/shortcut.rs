@@ -6,14 +6,13 @@
 //! host's routing would give it: one hop less, and its neighbour's address. Whatever is out of the ordinary, opens or
 //! breaks off a connection, or might have to be answered by the host, goes the whole way.
 
-use super::now;
 use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef, Glance, Kind, NO_RULE, Tuple, life};
 use crate::abi::hook::Hook;
-use crate::abi::recent::Recent;
+use crate::abi::recent::{self, Recent};
 use crate::abi::verdict::Verdict;
-use crate::abi::way::{WAY_TICKS, Way};
-use crate::conntrack::state;
+use crate::abi::way::{HOLD_TICKS, Way};
+use crate::conntrack::{state, timeout};
 use crate::net::{eth, hash, ipv4, protocol, tcp, udp};
 use crate::packet::{Front, Packet, Segment, Transport};
 use crate::pipeline::known;
@@ -43,6 +42,7 @@ impl Across {
 }
 
 /// Ticks after its last packet in which a flow cannot be over, whatever its timeout, of which the least is a second.
+/// Most packets come within these, and are spared the settings.
 const LIVELY: u32 = 14;
 
 /// What is read of a packet.
@@ -59,7 +59,7 @@ struct Seen {
 impl Seen {
     const NOT: Seen = Seen {
         is_ordinary: false,
-        front: Front { link: 0, first: 0, middle: 0, last: 0 },
+        front: Front { to: 0, kind: 0, first: 0, middle: 0, last: 0 },
         repeated: 0,
         segment: Segment { sequence: 0, ack: 0, len: 0 },
         flags: 0,
@@ -86,17 +86,20 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
         return Across::NOT;
     }
     let (tuple, len) = (seen.front.tuple(), seen.front.total_len());
+    let config = tables.config();
     let hash = hash::quick(tuple.words());
-    let Some(place) = find(&tuple, hash, tables) else { return Across::UNKNOWN };
-    let now = now(tables, env);
+    let hints = recent::place(hash, config.place_bits);
+    let Some(place) = find(&tuple, hints, hash, tables) else { return Across::UNKNOWN };
+    let now = clock::tick(env.now(), config.clock_offset);
     let flow = tables.glance(place.slot(), place.direction());
     if !flow.own.is(&tuple) || flow.life != life::LIVE {
         // The flow may be somewhere else by now, and the hint must not hide it.
-        tables.set_recent(hash, Recent::default());
+        tables.set_recent(hints, hash, Recent::default());
         return Across::NOT;
     }
     let to = FlowRef::new(place.slot(), flow.generation, place.direction());
-    if flow.learnt.way() == 0 || !flow.learnt.is_of(flow.generation) || flow.learnt.age(now) >= WAY_TICKS {
+    let is_known = flow.learnt.way() != 0 && flow.learnt.is_of(flow.generation);
+    if !is_known || !flow.learnt.is_younger(HOLD_TICKS, epoch, now) {
         return Across::NOT;
     }
     let way = tables.way(flow.learnt.way());
@@ -105,10 +108,11 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
         0 => len,
         size => seen.repeated + size,
     };
-    if way.epoch != epoch || wire > way.mtu || !packet.may_leave_by(way.flags) {
+    let is_open = way.is_proven(epoch, now) && seen.front.is_for(way.door);
+    if !is_open || wire > way.mtu || !packet.may_leave_by(way.flags) {
         return Across::NOT;
     }
-    if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, &flow, now) {
+    if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, &flow, tables, now) {
         return Across::NOT;
     }
     if tuple.protocol == protocol::TCP {
@@ -137,14 +141,15 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
 
 /// Where the flow of a tuple is, or was a moment ago: by a hint, or by its key, which leaves a hint.
 #[inline(always)]
-fn find<T: Tables<4>>(tuple: &Tuple<4>, hash: u32, tables: &T) -> Option<Recent> {
-    let recent = tables.recent(hash);
+fn find<T: Tables<4>>(tuple: &Tuple<4>, hints: u32, hash: u32, tables: &T) -> Option<Recent> {
+    let recent = tables.recent(hints, hash);
+    // A hash of zero has all zeros for a hint of its own at times; the slot that they name shows that.
     if recent.is_of(hash) {
         return Some(recent);
     }
     let to = tables.find_key_of_words(tuple.words())?;
     let recent = Recent::new(hash, to.slot(), to.direction());
-    tables.set_recent(hash, recent);
+    tables.set_recent(hints, hash, recent);
     Some(recent)
 }
 
@@ -205,9 +210,13 @@ fn is_served(hook: Hook, flow: &Glance<4>, direction: Direction) -> bool {
 
 /// Whether the flow cannot be over, and is not begun anew by the packet, nor given up for another one of its tuple.
 #[inline(always)]
-fn is_lively(seen: &Seen, flow: &Glance<4>, now: u32) -> bool {
+fn is_lively<T: Tables<4>>(seen: &Seen, flow: &Glance<4>, tables: &T, now: u32) -> bool {
     let may_be_anothers = seen.flags & tcp::SYN != 0 && state::is_closing(flow.state);
-    flow.state & state::RESETS == 0 && !may_be_anothers && clock::since(now, flow.last_seen) < LIVELY
+    if flow.state & state::RESETS != 0 || may_be_anothers {
+        return false;
+    }
+    let idle = clock::since(now, flow.last_seen);
+    idle < LIVELY || idle < tables.timeout(timeout::of(flow.own.protocol, flow.state))
 }
 
 /// Changes the packet: translated, one hop further, and for its next neighbour. `None` if a part of that was refused.

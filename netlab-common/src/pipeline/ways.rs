@@ -1,10 +1,10 @@
-//! Learning ways: where a packet leaves the host by its stack, its flow remembers by which interface it does, and to
-//! which neighbour. [`shortcut`](super::shortcut) goes by that.
+//! Learning ways: where a packet leaves the host by its stack, its flow remembers where it came in, by which interface it
+//! leaves, and to which neighbour. [`shortcut`](super::shortcut) goes by that.
 
 use super::Scene;
 use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef};
-use crate::abi::way::{Exit, Learnt, WAY_TICKS, WAYS, Way, exit};
+use crate::abi::way::{Exit, HOLD_TICKS, Learnt, WAY_TICKS, WAYS, Way, door, exit};
 use crate::conntrack::end;
 use crate::net::{eth, hash};
 use crate::packet::{Headers, Packet, Piece, Transport};
@@ -30,25 +30,23 @@ pub fn learn<P: Packet, T: Tables<4>, E: Env<4>>(
     }
     let learnt = tables.learnt(to.slot(), to.direction());
     // Most packets that go by the stack are of flows that must, and have learnt what they can.
-    if learnt.age(scene.now) < WAY_TICKS / 2 && tables.way(learnt.way()).epoch == epoch {
+    let is_known = learnt.way() != 0 && learnt.is_of(to.generation());
+    if is_known
+        && learnt.is_younger(WAY_TICKS / 2, epoch, scene.now)
+        && clock::since(scene.now, tables.way(learnt.way()).seen) < WAY_TICKS / 2
+    {
         return;
     }
     let exit = tables.exit(packet.interface());
+    // What comes from elsewhere than the lab's interfaces comes by no hook.
+    let door = door(tables.exit(packet.received_on()).own);
     // Without the agent nobody says when a way is none any more.
     let ethernet = packet.load::<12>(0).unwrap_or([0; 12]);
+    let leads_out = exit.flags & exit::REDIRECT != 0 && is_for(&exit, &ethernet);
     let mut number = 0;
-    if exit.flags & exit::REDIRECT != 0 && end::is_agent_there(tables, scene.now) && is_for(&exit, &ethernet)
-    {
-        let way = Way {
-            version: 0,
-            epoch,
-            interface: packet.interface(),
-            flags: exit.flags,
-            mtu: exit.mtu,
-            seen: scene.now,
-            ethernet,
-        };
-        number = keep(tables, &way);
+    if leads_out && door != 0 && end::is_agent_there(tables, scene.now) {
+        let (interface, flags, mtu) = (packet.interface(), exit.flags, exit.mtu);
+        number = keep(tables, &Way { version: 0, interface, door, ethernet, seen: scene.now, flags, mtu });
     }
     // What does not hold any more is forgotten.
     if number != 0 || learnt.way() != 0 {
@@ -89,24 +87,27 @@ fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
 
 /// The number of a way, in a place where it lies or one of a way that nobody holds any more; zero if there is none.
 ///
-/// Flows hold a way by its number, and none does for longer than [`WAY_TICKS`] after a packet was last sent by it. Until
-/// then the number is nobody else's, also when the epoch has changed: else a flow would go where it never went, and a
-/// way that one flow has found again would be every flow's.
+/// Flows hold a way by its number, and none does for longer than [`HOLD_TICKS`] after a packet was last sent by it. Until
+/// then the number is nobody else's, or a flow would go where it never went. It is the same way's in each epoch: what a
+/// flow has learnt before does not hold, whoever has found the way again.
 #[inline(always)]
 fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
-    let first = first_place(&way.ethernet);
+    let first = first_place(&way.ethernet, way.door);
     let mut probe = 0;
     while probe < PROBES {
         let number = first.wrapping_add(probe) & (WAYS - 1);
         let there = tables.way(number);
-        if number != 0 && there.is_same(way) {
+        let is_same = there.is_same(way);
+        if number != 0 && is_same && there.says_the_same(way) {
             if there.seen != way.seen {
                 tables.touch_way(number, way.seen);
             }
             return number;
         }
-        // One that is changed at this moment is all zeros, and of another version.
-        let is_free = there.epoch == 0 || clock::since(way.seen, there.seen) >= WAY_TICKS;
+        // One that is changed at this moment is all zeros, and of another version. A touch by a CPU whose clock is behind
+        // may have made a way look older than what its flows have learnt.
+        let age = clock::since(way.seen, there.seen);
+        let is_free = is_same || there.interface == 0 || age >= HOLD_TICKS + WAY_TICKS;
         if number != 0 && is_free && tables.replace_way(number, there.version, way) {
             return number;
         }
@@ -115,18 +116,19 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
     0
 }
 
-/// The number of the way that leads to a next hop, if the stack has sent a packet by it lately; zero if it has not.
+/// The number of the way that leads from such a door to a next hop, if the stack has sent a packet by it lately; zero if
+/// it has not.
 #[inline(always)]
-pub fn proven<T: Tables<4>>(tables: &T, hop: &Hop, epoch: u32, now: u32) -> u32 {
-    let first = first_place(&hop.ethernet);
+pub fn proven<T: Tables<4>>(tables: &T, door: u64, hop: &Hop, epoch: u32, now: u32) -> u32 {
+    let first = first_place(&hop.ethernet, door);
     let mut probe = 0;
     while probe < PROBES {
         let number = first.wrapping_add(probe) & (WAYS - 1);
         let way = tables.way(number);
         if number != 0
-            && way.epoch == epoch
+            && way.is_proven(epoch, now)
+            && way.door == door
             && way.ethernet == hop.ethernet
-            && clock::since(now, way.seen) < WAY_TICKS
             && (way.interface == hop.interface || tables.exit(way.interface).routed_on == hop.interface)
         {
             return number;
@@ -136,10 +138,11 @@ pub fn proven<T: Tables<4>>(tables: &T, hop: &Hop, epoch: u32, now: u32) -> u32 
     0
 }
 
-/// The first of the places in which a way to such a neighbour may lie.
+/// The first of the places in which a way from such a door to such a neighbour may lie.
 #[inline(always)]
-fn first_place(ethernet: &[u8; 12]) -> u32 {
+fn first_place(ethernet: &[u8; 12], door: u64) -> u32 {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = *ethernet;
     let hash = hash::word(u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
-    hash::finish(hash::word(hash, u32::from_ne_bytes([i, j, k, l])))
+    let hash = hash::word(hash, u32::from_ne_bytes([i, j, k, l]));
+    hash::finish(hash::word(hash, door as u32 ^ (door >> 32) as u32))
 }

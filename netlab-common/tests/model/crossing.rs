@@ -19,6 +19,9 @@ use crate::kit::lab::{
 
 /// The interface by which all packets come and go.
 const INTERFACE: u32 = 1;
+/// The one by which they have come in once they are there, and the host's hardware address on that.
+const NOWHERE: u32 = 0;
+const DOOR: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 const NODE: Endpoint = (EARTH, 5_000);
 const OUTSIDE: Endpoint = (HOST, 5_000);
@@ -34,7 +37,9 @@ fn after(capacity: u32, packets: &[(Hook, Vec<u8>)]) -> MemTables {
     forward(&mut tables, PUBLIC.1, &[TARGET]);
     tables.epoch.set(1);
     let flags = exit::REDIRECT | exit::FRAMES;
-    *tables.exits.borrow_mut() = BTreeMap::from([(INTERFACE, Exit { flags, mtu: 1_500, ..Exit::default() })]);
+    let exit = Exit { flags, mtu: 1_500, ..Exit::default() };
+    let entrance = Exit { own: DOOR, ..Exit::default() };
+    *tables.exits.borrow_mut() = BTreeMap::from([(INTERFACE, exit), (NOWHERE, entrance)]);
     let env = Chance::new(START, 77);
     for (hook, frame) in packets {
         let outcome = play(&tables, &env, *hook, frame);

@@ -145,7 +145,7 @@ fn arriving() -> Vec<Case> {
             .becomes(hook, &packet, Created, &packet.clone().to(EARTH_8000))
             .answered(hook, &next, SourceQuota, refusal(&next, HOST, true))
             .stays(hook, &next, SourceQuota)
-            .tick()
+            .ticks(1)
             .answered(hook, &next, SourceQuota, refusal(&next, HOST, true))
             .becomes(hook, &packet, Established, &packet.clone().to(EARTH_8000))
     };
@@ -184,15 +184,15 @@ fn leaving() -> Vec<Case> {
             Case::new("a node's refused packet is answered by the host", rules())
                 .answered_from(7, UplinkOut, &datagram, SourceQuota, ours(&datagram))
                 .stays_from(7, UplinkOut, &datagram, SourceQuota)
-                .tick()
+                .ticks(1)
                 .answered_from(7, UplinkOut, &syn, SourceQuota, ours(&syn))
-                .tick()
+                .ticks(1)
                 .answered_from(7, UplinkOut, &echo, SourceQuota, ours(&echo)),
         ),
         only(
             Case::new("a host without an address there answers for whom the packet was for", rules())
                 .answered_from(8, UplinkOut, &datagram, SourceQuota, theirs(&datagram))
-                .tick()
+                .ticks(1)
                 .answered_from(9, UplinkOut, &datagram, SourceQuota, theirs(&datagram)),
         ),
         only(

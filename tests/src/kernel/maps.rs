@@ -16,7 +16,7 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
 use netlab_common::abi::fragment::{Fragment, FragmentKey, Waiting, place};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
-use netlab_common::abi::recent::{RECENT, Recent};
+use netlab_common::abi::recent::{HINTS, Recent};
 use netlab_common::abi::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone,
 };
@@ -79,9 +79,10 @@ fn clear_array<V: Pod + Zeroable>(object: &mut Ebpf, name: &str) -> anyhow::Resu
 /// Takes all hints away, by the map's memory: there are too many to set them one by one.
 fn clear_recent(object: &mut Ebpf) -> anyhow::Result<()> {
     let Map::Array(map) = map_mut(object, names::RECENT)? else { bail!("the hints are no array") };
-    let hints = SharedArray::<Recent>::map(map.fd().as_fd(), RECENT as usize)?;
-    for index in 0..hints.len() {
-        hints.long(index, 0).store(0, Ordering::Relaxed);
+    let places = map.info()?.max_entries() as usize;
+    let hints = SharedArray::<[Recent; HINTS]>::map(map.fd().as_fd(), places)?;
+    for (place, hint) in (0..places).flat_map(|place| (0..HINTS).map(move |hint| (place, hint))) {
+        hints.long(place, hint * size_of::<Recent>()).store(0, Ordering::Relaxed);
     }
     Ok(())
 }

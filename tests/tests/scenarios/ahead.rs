@@ -4,14 +4,14 @@
 use netlab_common::abi::hook::Hook::{self, PortIn, PortOut, UplinkIn, UplinkOut};
 use netlab_common::abi::port::Pulse;
 use netlab_common::abi::verdict::Verdict::{self, Created, Established, InFlow, MalformedPassed, NoRule};
-use netlab_common::abi::way::{Exit, WAY_TICKS, exit};
+use netlab_common::abi::way::{Exit, HOLD_TICKS, WAY_TICKS, WAYS, Way, exit};
 use netlab_common::fake::BufPacket;
-use netlab_common::pipeline::Way;
+use netlab_common::pipeline::Way as Crossing;
 use netlab_common::tables::Hop;
 use netlab_tests::cases::{EARTH_5555, HOST_5555, NEPTUNE_5555, WORLD_80, WORLD_7777};
 use netlab_tests::host::Host;
 use netlab_tests::packet::{Packet, tcp, udp};
-use netlab_tests::rules::Rules;
+use netlab_tests::rules::{DOOR, Rules};
 
 /// The one interface there is.
 const INTERFACE: u32 = 1;
@@ -25,9 +25,8 @@ const EARTH: [u8; 4] = [10, 10, 0, 10];
 /// A host on whose one interface packets come in by a gate, and leave towards the world or to a node.
 fn host(flags: u32) -> Host {
     let host = Host::new(&Rules::masquerading().crossing());
-    let gate = [2, 0, 0, 0, 0, 1];
     let flags = flags | exit::REDIRECT;
-    let entrance = Exit { flags, mtu: 1500, gate, routed_on: INTERFACE, ..Exit::default() };
+    let entrance = Exit { flags, mtu: 1500, gate: DOOR, routed_on: INTERFACE, own: DOOR, ..Exit::default() };
     host.tables.exits.borrow_mut().insert(INTERFACE, entrance);
     host.env.routes.borrow_mut().insert(WORLD, Hop { interface: INTERFACE, ethernet: OUTSIDE });
     host.env.routes.borrow_mut().insert(EARTH, Hop { interface: INTERFACE, ethernet: NODE });
@@ -43,7 +42,7 @@ fn seen() -> Host {
 }
 
 /// What becomes of a packet.
-fn run(host: &Host, hook: Hook, packet: &Packet) -> (Verdict, Way, Vec<u8>) {
+fn run(host: &Host, hook: Hook, packet: &Packet) -> (Verdict, Crossing, Vec<u8>) {
     let mut packet = BufPacket(packet.frame());
     let decision = host.run_on(hook, &mut packet, &host.tables);
     (decision.verdict, decision.way, packet.0)
@@ -58,7 +57,7 @@ fn assert_goes_by_the_stack(host: &Host, packet: &Packet) {
 fn assert_stays(host: &Host, packet: &Packet, verdict: Verdict) {
     let counted = |hook| host.tables.count(hook, Created).packets;
     let before = counted(UplinkOut);
-    assert_eq!(run(host, PortIn, packet), (verdict, Way::Onward, packet.frame()));
+    assert_eq!(run(host, PortIn, packet), (verdict, Crossing::Onward, packet.frame()));
     assert_eq!(counted(UplinkOut), before);
 }
 
@@ -70,12 +69,12 @@ fn first() -> Packet {
 fn a_flows_first_packet_is_translated_sent_on_and_counted_at_both_hooks() {
     let host = seen();
     let left = udp(HOST_5555, WORLD_80).patch(0, &OUTSIDE).ttl(63).frame();
-    assert_eq!(run(&host, PortIn, &first()), (Created, Way::Across, left));
+    assert_eq!(run(&host, PortIn, &first()), (Created, Crossing::Across, left));
     let count = |hook, verdict| host.tables.count(hook, verdict).packets;
     assert_eq!((count(PortIn, NoRule), count(UplinkOut, Created)), (1, 2));
     // The flow has learnt the way by that.
     let (verdict, way, _) = run(&host, PortIn, &first());
-    assert_eq!((verdict, way, count(PortIn, Established)), (Established, Way::Across, 1));
+    assert_eq!((verdict, way, count(PortIn, Established)), (Established, Crossing::Across, 1));
 }
 
 #[test]
@@ -90,10 +89,10 @@ fn nothing_goes_ahead_by_a_way_that_the_stack_has_not_gone_lately() {
 fn a_way_that_a_first_packet_went_is_no_older_for_its_flow_than_it_is() {
     let host = seen();
     host.wait(WAY_TICKS - 1);
-    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
+    assert_eq!(run(&host, PortIn, &first()).1, Crossing::Across);
     host.wait(1);
     let (verdict, way, _) = run(&host, PortIn, &first());
-    assert_eq!((verdict, way), (InFlow, Way::Onward));
+    assert_eq!((verdict, way), (InFlow, Crossing::Onward));
 }
 
 #[test]
@@ -139,21 +138,67 @@ fn nothing_goes_ahead_without_the_agent_its_epoch_or_a_gate() {
 #[test]
 fn a_ways_number_is_nobody_elses_while_a_flow_may_hold_it() {
     let host = seen();
-    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
-    let number = host.tables.live()[1].counters.ways[0] >> 20;
-    // The next epoch, in which all the places that the way could be in are asked for.
-    host.tables.epoch.set(host.tables.epoch.get() + 1);
-    let another = |last: u8| {
-        let to = [2, 0, 0, 0, 1, last, 2, 0, 0, 0, 0, 4];
-        let port = format!("10.10.0.20:{}", 6000 + u32::from(last));
-        host.run(UplinkOut, &udp(&port, WORLD_7777).patch(0, &to).frame());
+    let held = first_learnt(&host);
+    for number in 1..WAYS {
+        let full = Way { interface: INTERFACE, seen: host.now(), ..Way::default() };
+        host.tables.ways.borrow_mut().entry(number).or_insert(full);
+    }
+    let another = |port: &str| {
+        let to = [2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 4];
+        host.run(UplinkOut, &udp(port, WORLD_7777).patch(0, &to).frame());
+        host.tables.live().last().map(|flow| flow.counters.ways[0] >> 20)
     };
-    (0..255).for_each(another);
-    assert_eq!(host.tables.ways.borrow()[&number].ethernet, OUTSIDE);
+    assert_eq!(another("10.10.0.20:6001"), Some(0));
+    host.wait(HOLD_TICKS);
+    assert_eq!(another("10.10.0.20:6002"), Some(0));
+    assert_eq!(host.tables.ways.borrow()[&held].ethernet, OUTSIDE);
     host.wait(WAY_TICKS);
-    (0..255).for_each(another);
-    host.run(UplinkOut, &udp(NEPTUNE_5555, WORLD_80).patch(0, &OUTSIDE).frame());
-    assert!(host.tables.ways.borrow().values().any(|way| way.epoch == host.tables.epoch.get()));
+    assert_ne!(another("10.10.0.20:6003"), Some(0));
+}
+
+/// The number of the way that the first flow's opener has learnt.
+fn first_learnt(host: &Host) -> u32 {
+    host.tables.live()[0].counters.ways[0] >> 20
+}
+
+#[test]
+fn after_a_change_each_flow_shows_its_way_anew_and_not_in_the_same_tick() {
+    let host = seen();
+    // Nothing goes ahead by the routing.
+    host.env.routes.borrow_mut().clear();
+    let by_the_stack = |from| host.run(UplinkOut, &udp(from, WORLD_7777).patch(0, &OUTSIDE).frame());
+    let crosses = |from| run(&host, PortIn, &udp(from, WORLD_7777).patch(0, &INSIDE)).1 == Crossing::Across;
+    by_the_stack(EARTH_5555);
+    let number = first_learnt(&host);
+    assert!(crosses(NEPTUNE_5555) && crosses(EARTH_5555));
+    host.tables.epoch.set(host.now());
+    by_the_stack(NEPTUNE_5555);
+    assert!(!crosses(NEPTUNE_5555));
+    host.wait(1);
+    assert!(!crosses(NEPTUNE_5555));
+    by_the_stack(NEPTUNE_5555);
+    assert!(crosses(NEPTUNE_5555) && !crosses(EARTH_5555));
+    assert_eq!(first_learnt(&host), number);
+}
+
+/// The word that a flow keeps has no room for a tick as old as a flow may become.
+#[test]
+fn a_sweep_has_a_direction_forget_its_way_in_which_no_packet_came() {
+    let host = seen();
+    host.wait(HOLD_TICKS - 1);
+    host.sweep();
+    assert_ne!(first_learnt(&host), 0);
+    host.wait(1);
+    host.sweep();
+    assert_eq!(host.tables.live()[0].counters.ways, [0, 0]);
+}
+
+#[test]
+fn what_came_in_elsewhere_than_by_the_labs_interfaces_shows_no_way() {
+    let host = host(exit::UPLINK);
+    host.tables.exits.borrow_mut().remove(&0);
+    host.run(UplinkOut, &udp(NEPTUNE_5555, WORLD_7777).patch(0, &OUTSIDE).frame());
+    assert_eq!(first_learnt(&host), 0);
 }
 
 /// The stack would not take them, whatever a forward says.
@@ -167,7 +212,7 @@ fn nobody_outside_is_the_host_or_a_group_or_this_network() {
         host.tables.ways.replace(from.tables.ways.take());
         host.env.routes.replace(from.env.routes.take());
         let (_, way, _) = run(&host, UplinkIn, &udp(source, "192.168.0.108:3000").patch(0, &INSIDE));
-        let expected = if source.starts_with("8.") { Way::Across } else { Way::Onward };
+        let expected = if source.starts_with("8.") { Crossing::Across } else { Crossing::Onward };
         assert_eq!(way, expected, "{source}");
     }
 }
@@ -189,7 +234,7 @@ fn a_packet_that_gets_no_port_goes_by_the_stack_as_it_is() {
     host.tables.exits.replace(from.tables.exits.take());
     host.tables.ways.replace(from.tables.ways.take());
     host.env.routes.replace(from.env.routes.take());
-    assert_eq!(run(&host, PortIn, &first()).1, Way::Across);
+    assert_eq!(run(&host, PortIn, &first()).1, Crossing::Across);
     assert_goes_by_the_stack(&host, &udp(NEPTUNE_5555, WORLD_80).patch(0, &INSIDE));
 }
 
@@ -199,9 +244,9 @@ fn an_answer_to_a_syn_goes_ahead_to_the_node_that_the_stack_has_just_sent_to() {
     let host = host(0);
     host.run(UplinkOut, &tcp(EARTH_5555, WORLD_80).syn().patch(0, &OUTSIDE).frame());
     let answer = tcp(WORLD_80, HOST_5555).syn_ack().patch(0, &INSIDE);
-    assert_eq!(run(&host, UplinkIn, &answer).1, Way::Onward);
+    assert_eq!(run(&host, UplinkIn, &answer).1, Crossing::Onward);
     let there = tcp(WORLD_80, EARTH_5555).syn_ack().patch(0, &NODE);
     assert_eq!(run(&host, PortOut, &there).0, NoRule);
     let (verdict, way, frame) = run(&host, UplinkIn, &answer);
-    assert_eq!((verdict, way, frame), (Established, Way::Across, there.ttl(63).frame()));
+    assert_eq!((verdict, way, frame), (Established, Crossing::Across, there.ttl(63).frame()));
 }
