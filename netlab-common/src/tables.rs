@@ -7,12 +7,13 @@ use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Glance, Status, Tuple, life};
 use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
+use crate::abi::packed::Packed;
 use crate::abi::recent::Recent;
 use crate::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use crate::abi::verdict::Verdict;
 use crate::abi::way::{Exit, Learnt, Way};
 use crate::conntrack::create::NewFlow;
-use crate::conntrack::end::Ending;
+use crate::conntrack::end::{Ending, Fate};
 use crate::packet::{Headers, Packet};
 
 /// What a claim on a key came to.
@@ -106,6 +107,10 @@ pub trait Ways {
     fn epoch(&self) -> u32 {
         0
     }
+    /// Bits of a tuple's hash that say where its hint is: see [`recent`](crate::abi::recent).
+    fn place_bits(&self) -> u32 {
+        0
+    }
     /// What the agent says of an interface; no flags if nothing.
     fn exit(&self, _interface: u32) -> Exit {
         Exit::default()
@@ -152,9 +157,15 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
 
     /// Where a key leads.
     fn find_key(&self, key: &Tuple<N>) -> Option<FlowRef>;
-    /// As [`find_key`](Tables::find_key), for a tuple that is in registers, as words: the kernel hashes words, and bytes
-    /// that were just written one by one keep it waiting.
-    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef>;
+    /// As [`find_key`](Tables::find_key), for a tuple that is in registers: the kernel hashes words, and bytes that were
+    /// just written one by one keep it waiting.
+    #[inline(always)]
+    fn find_packed_key(&self, key: Packed) -> Option<FlowRef>
+    where
+        Self: Tables<4>,
+    {
+        Tables::<4>::find_key(self, &key.tuple())
+    }
     /// Makes a key unless it is there already: the one arbiter between CPUs.
     fn claim_key(&self, key: &Tuple<N>, to: FlowRef) -> Claim;
     /// Takes away a key. Only whoever holds the flow (it is forming, or ending by his hand) may.
@@ -192,12 +203,16 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
     /// All that a packet needs of its flow to cross the host by it, of one moment; [`life::FREE`] if the slot changes
     /// hands at this moment.
     #[inline(always)]
-    fn glance(&self, slot: u32, direction: Direction) -> Glance<N> {
-        let generation = self.generation(slot);
-        let status = self.status(slot).unwrap_or(Status::NOTHING);
-        let (own, other) = (self.tuple(slot, direction), self.tuple(slot, direction.other()));
-        let (last_seen, learnt) = (self.last_seen(slot), self.learnt(slot, direction));
-        let life = if self.generation(slot) == generation { status.life } else { life::FREE };
+    fn glance(&self, slot: u32, direction: Direction) -> Glance
+    where
+        Self: Tables<4>,
+    {
+        let generation = Tables::<4>::generation(self, slot);
+        let status = Tables::<4>::status(self, slot).unwrap_or(Status::NOTHING);
+        let tuple = |direction| Packed::from(&Tables::<4>::tuple(self, slot, direction));
+        let (own, other) = (tuple(direction), tuple(direction.other()));
+        let (last_seen, learnt) = (Tables::<4>::last_seen(self, slot), self.learnt(slot, direction));
+        let life = if Tables::<4>::generation(self, slot) == generation { status.life } else { life::FREE };
         let Status { state, rule, kind, original_hook, reply_hook, .. } = status;
         Glance {
             generation,
@@ -266,7 +281,7 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
 
     /// Takes a flow away if it may go: [`end::reclaim`](crate::conntrack::end::reclaim), which a binding may
     /// put into a function of its own.
-    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool;
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> Fate;
 
     /// Adds a flow's packets to its rule; `new_flow` is 1 for the packet that made the flow, else 0.
     fn count_rule(&self, rule: u32, direction: Direction, traffic: Traffic, new_flow: u64);

@@ -4,6 +4,7 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use netlab_common::abi::way::Link;
 use netlab_common::packet::Front;
 
 const _: () = assert!(Front::CHANGED == 22 && Front::LEN == 38, "as the instructions have it");
@@ -132,20 +133,21 @@ pub unsafe fn front<F: Frame>(context: *const F) -> Option<Front> {
 /// # Safety
 /// As for [`front`]; and the frame may be written to.
 #[inline(always)]
-pub unsafe fn set_front<F: Frame>(context: *const F, ethernet: [u8; 12], front: &Front) -> Option<()> {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = ethernet;
-    let (addresses, rest) = (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u32::from_ne_bytes(rest));
+pub unsafe fn set_front<F: Frame>(context: *const F, link: Link, front: &Front) -> Option<()> {
+    let [first, middle, last] = link.0;
     // SAFETY: the caller's promise, and `at` has found as many bytes as are written.
     unsafe {
         let head = at::<F, { Front::LEN }>(context, 0)?;
         asm!(
-            "*(u64 *)({head} + 0) = {addresses}",
-            "*(u32 *)({head} + 8) = {rest}",
+            "*(u32 *)({head} + 0) = {first}",
+            "*(u32 *)({head} + 4) = {second}",
+            "*(u32 *)({head} + 8) = {third}",
             "*(u64 *)({head} + 22) = {middle}",
             "*(u64 *)({head} + 30) = {last}",
             head = in(reg) head,
-            addresses = in(reg) addresses,
-            rest = in(reg) u64::from(rest),
+            first = in(reg) u64::from(first),
+            second = in(reg) u64::from(middle),
+            third = in(reg) u64::from(last),
             middle = in(reg) front.middle,
             last = in(reg) front.last,
             options(nostack)

@@ -3,6 +3,7 @@
 //! transport's checksum is left to the helper, which alone knows whether it is partial or complete.
 
 use aya_ebpf::bindings::__sk_buff;
+use netlab_common::abi::way::Link;
 use netlab_common::packet::{Covered, Front, Packet};
 
 use crate::bytes;
@@ -84,9 +85,9 @@ impl Packet for SkbHead {
     }
 
     #[inline(always)]
-    fn set_front(&mut self, ethernet: [u8; 12], front: &Front) -> Option<()> {
+    fn set_front(&mut self, link: Link, front: &Front) -> Option<()> {
         // SAFETY: as above, and as for `store`.
-        unsafe { bytes::set_front(self.skb, ethernet, front) }
+        unsafe { bytes::set_front(self.skb, link, front) }
     }
 
     #[inline(always)]

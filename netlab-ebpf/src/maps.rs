@@ -95,9 +95,10 @@ pub static ZONES: LpmTrie<[u8; 4], u32> = LpmTrie::with_max_entries(1, 0);
 #[map(name = "NL_INTERFACES")]
 pub static INTERFACES: HashMap<u32, [u8; 4]> = HashMap::with_max_entries(1, 0);
 
-/// The tick of the last change to what ways depend on; zero while all packets go by the host's stack.
+/// The tick of the last change to what ways depend on; zero while all packets go by the host's stack. Then, how many
+/// places for hints are made use of, as a power of two.
 #[map(name = "NL_EPOCH")]
-pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+pub static EPOCH: Array<u32> = Array::with_max_entries(2, 0);
 
 /// By which interfaces packets may leave past the host's stack, by index.
 #[map(name = "NL_EXITS")]

@@ -1,12 +1,10 @@
 //! A flow's slot in its map: read as one packet sees it, and written by the packet that makes it.
 
-use core::mem::transmute;
-
-use netlab_common::abi::flow::{Direction, Glance, Status, Tuple, life};
+use netlab_common::abi::flow::{Direction, Glance, Status, life};
+use netlab_common::abi::packed::Packed;
 use netlab_common::abi::way::Learnt;
 use netlab_common::conntrack::create::NewFlow;
 
-use crate::byhand::no_tuple;
 use crate::maps::FLOWS;
 
 /// Writes a new flow, to which no key leads yet, into its slot.
@@ -62,7 +60,7 @@ pub fn status(slot: u32) -> Option<Status> {
 
 /// All that a packet needs of its flow to cross the host by it, of one moment.
 #[inline(always)]
-pub fn glance(slot: u32, direction: Direction) -> Glance<4> {
+pub fn glance(slot: u32, direction: Direction) -> Glance {
     let Some(flow) = FLOWS.get_ptr(slot) else {
         return Glance {
             generation: 0,
@@ -72,8 +70,8 @@ pub fn glance(slot: u32, direction: Direction) -> Glance<4> {
             kind: 0,
             original_hook: 0,
             reply_hook: 0,
-            own: no_tuple(),
-            other: no_tuple(),
+            own: Packed { addresses: 0, rest: 0 },
+            other: Packed { addresses: 0, rest: 0 },
             last_seen: 0,
             learnt: Learnt(0),
         };
@@ -85,9 +83,9 @@ pub fn glance(slot: u32, direction: Direction) -> Glance<4> {
         let head = &raw const (*flow).head;
         let counters = &raw const (*flow).counters;
         let tuples = (&raw const (*head).original).cast::<u64>();
-        let tuple = |index: usize| -> Tuple<4> {
+        let tuple = |index: usize| {
             let words = tuples.add(index * 2);
-            transmute([words.read_volatile(), words.add(1).read_volatile()])
+            Packed { addresses: words.read_volatile(), rest: words.add(1).read_volatile() }
         };
         let generation = &raw const (*head).generation;
         let before = generation.read_volatile();

@@ -5,7 +5,7 @@
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use netlab_common::abi::clock;
-use netlab_common::abi::port::Order;
+use netlab_common::abi::port::{Order, Swept};
 use netlab_common::conntrack::end::Sweep;
 use netlab_common::packet::Packet;
 use netlab_common::tables::{Env, Tables};
@@ -16,7 +16,7 @@ use crate::maps::PULSE;
 use crate::tables::MapTables;
 use crate::tc::TcPacket;
 
-/// Sweeps the slots that the frame names; gives the number of flows taken away.
+/// Sweeps the slots that the frame names; gives a [`Swept`].
 #[classifier]
 #[expect(clippy::needless_pass_by_value, reason = "the macro gives the context by value")]
 pub fn nl_sweep(context: TcContext) -> i32 {
@@ -29,7 +29,7 @@ pub fn nl_sweep(context: TcContext) -> i32 {
         // SAFETY: the pointer is to a whole aligned entry.
         unsafe { atomic::exchange(&raw mut (*pulse).swept, now) };
     }
-    let mut sweep = Sweep { first: order.first, now, ended: 0 };
+    let mut sweep = Sweep::from(order.first, now);
     env.search(&MapTables, order.count, &mut sweep);
-    sweep.ended as i32
+    Swept::new(sweep.ended, sweep.stayed).0 as i32
 }

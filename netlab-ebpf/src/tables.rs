@@ -5,9 +5,10 @@ use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Direction, FlowRef, Glance, NO_SLOT, Status, Tuple, life};
 use netlab_common::abi::hook::Hook;
+use netlab_common::abi::packed::Packed;
 use netlab_common::abi::verdict::{Verdict, received_index, verdict_index};
 use netlab_common::conntrack::create::NewFlow;
-use netlab_common::conntrack::end::{self, Ending};
+use netlab_common::conntrack::end::{self, Ending, Fate};
 use netlab_common::packet::Headers;
 use netlab_common::tables::{Claim, Tables, Traffic};
 
@@ -50,8 +51,9 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
-        // SAFETY: a tuple is these four words.
+    fn find_packed_key(&self, key: Packed) -> Option<FlowRef> {
+        let words = [key.addresses, key.rest];
+        // SAFETY: a tuple is these two words.
         self.find_key(unsafe { &*(&raw const words).cast::<Tuple<4>>() })
     }
 
@@ -190,7 +192,7 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn glance(&self, slot: u32, direction: Direction) -> Glance<4> {
+    fn glance(&self, slot: u32, direction: Direction) -> Glance {
         slot::glance(slot, direction)
     }
 
@@ -379,8 +381,8 @@ impl Tables<4> for MapTables {
     }
 
     #[inline(always)]
-    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool {
-        reclaim_slot(slot, now, how as u32) != 0
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> Fate {
+        Fate::from_number(reclaim_slot(slot, now, how as u32) as u32)
     }
 
     #[inline(always)]
@@ -410,5 +412,5 @@ impl Tables<4> for MapTables {
 #[unsafe(no_mangle)]
 extern "C" fn reclaim_slot(slot: u32, now: u32, how: u32) -> u64 {
     let how = if how == Ending::Evicted as u32 { Ending::Evicted } else { Ending::Expired };
-    u64::from(end::reclaim(&MapTables, slot, now, how))
+    end::reclaim(&MapTables, slot, now, how) as u64
 }

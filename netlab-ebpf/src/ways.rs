@@ -1,10 +1,8 @@
 //! `Ways` on the maps.
 
-use core::mem::transmute;
-
 use netlab_common::abi::flow::{Direction, FlowRef};
 use netlab_common::abi::recent::{self, HINTS, Recent};
-use netlab_common::abi::way::{Exit, Learnt, Way};
+use netlab_common::abi::way::{Exit, Learnt, Link, Way};
 use netlab_common::tables::Ways;
 
 use crate::atomic;
@@ -25,8 +23,14 @@ fn hint(hints: *const [Recent; HINTS], index: usize) -> Recent {
 impl Ways for MapTables {
     #[inline(always)]
     fn epoch(&self) -> u32 {
-        // SAFETY: the pointer is to the array's one aligned word.
+        // SAFETY: the pointer is to an aligned word.
         EPOCH.get_ptr(0).map_or(0, |epoch| unsafe { epoch.read_volatile() })
+    }
+
+    #[inline(always)]
+    fn place_bits(&self) -> u32 {
+        // SAFETY: the pointer is to an aligned word.
+        EPOCH.get_ptr(recent::BITS_AT).map_or(0, |bits| unsafe { bits.read_volatile() })
     }
 
     #[inline(always)]
@@ -38,20 +42,19 @@ impl Ways for MapTables {
     #[inline(always)]
     fn way(&self, number: u32) -> Way {
         const NOTHING: Way =
-            Way { version: 0, interface: 0, door: 0, ethernet: [0; 12], seen: 0, flags: 0, mtu: 0 };
+            Way { version: 0, interface: 0, door: 0, link: Link([0; 3]), seen: 0, flags: 0, mtu: 0 };
         let Some(place) = WAYS.get_ptr(number) else { return NOTHING };
         // SAFETY: the pointer is to a whole aligned entry; the version is read before and after the rest, each time
         // anew.
         unsafe {
             let version = &raw const (*place).version;
             let before = version.read_volatile();
-            let ethernet = (&raw const (*place).ethernet).cast::<u32>();
-            let ethernet = [0, 1, 2].map(|index| ethernet.add(index).read_volatile());
+            let link = (&raw const (*place).link).cast::<u32>();
             let way = Way {
                 version: before,
                 interface: (&raw const (*place).interface).read_volatile(),
                 door: (&raw const (*place).door).read_volatile(),
-                ethernet: transmute::<[u32; 3], [u8; 12]>(ethernet),
+                link: Link([0, 1, 2].map(|index| link.add(index).read_volatile())),
                 seen: (&raw const (*place).seen).read_volatile(),
                 flags: (&raw const (*place).flags).read_volatile(),
                 mtu: (&raw const (*place).mtu).read_volatile(),
@@ -73,7 +76,7 @@ impl Ways for MapTables {
             }
             (&raw mut (*place).interface).write_volatile(way.interface);
             (&raw mut (*place).door).write_volatile(way.door);
-            (&raw mut (*place).ethernet).write_volatile(way.ethernet);
+            (&raw mut (*place).link).write_volatile(way.link);
             (&raw mut (*place).seen).write_volatile(way.seen);
             (&raw mut (*place).flags).write_volatile(way.flags);
             (&raw mut (*place).mtu).write_volatile(way.mtu);

@@ -5,9 +5,9 @@ use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{
     bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
 };
-use netlab_common::abi::flow::Tuple;
+use netlab_common::abi::packed::Packed;
 use netlab_common::abi::verdict::Disposition;
-use netlab_common::abi::way::exit;
+use netlab_common::abi::way::{Link, exit};
 use netlab_common::net::{checksum, eth};
 use netlab_common::packet::{Covered, Front, Packet};
 use netlab_common::pipeline::{Across, Decision, Way};
@@ -114,9 +114,9 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn set_front(&mut self, ethernet: [u8; 12], front: &Front) -> Option<()> {
+    fn set_front(&mut self, link: Link, front: &Front) -> Option<()> {
         // SAFETY: as above, and as for `store`.
-        unsafe { bytes::set_front(self.context, ethernet, front) }
+        unsafe { bytes::set_front(self.context, link, front) }
     }
 
     #[inline(always)]
@@ -165,20 +165,13 @@ impl Packet for XdpPacket {
 
     // All at once, which comes to the same.
     #[inline(always)]
-    fn update_tuple_checksum(
-        &mut self,
-        offset: usize,
-        from: &Tuple<4>,
-        to: &Tuple<4>,
-        udp: bool,
-    ) -> Option<()> {
+    fn update_tuple_checksum(&mut self, offset: usize, from: Packed, to: Packed, udp: bool) -> Option<()> {
         if from.is(to) {
             return Some(());
         }
-        let ([src, dst, ports, _], [new_src, new_dst, new_ports, _]) = (from.words(), to.words());
-        let changes = checksum::changes(src, new_src)
-            + checksum::changes(dst, new_dst)
-            + checksum::changes(ports, new_ports);
+        let changes = checksum::changes(from.src(), to.src())
+            + checksum::changes(from.dst(), to.dst())
+            + checksum::changes(from.ports(), to.ports());
         let place = self.at::<2>(offset)?;
         // SAFETY: `at` compared the end with the frame's, in the form the verifier follows.
         let field = u16::from_ne_bytes(unsafe { bytes::read(place) });

@@ -174,7 +174,7 @@ impl Host {
     /// The agent sweeps all slots; how many flows it takes away.
     pub fn sweep(&self) -> u32 {
         self.tend();
-        let mut sweep = Sweep { first: 0, now: self.now(), ended: 0 };
+        let mut sweep = Sweep::from(0, self.now());
         self.env.search(&self.tables, self.tables.used_slots(), &mut sweep);
         sweep.ended
     }

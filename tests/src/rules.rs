@@ -82,12 +82,11 @@ impl Rules {
     /// Room for so many flows, and the limits that follow from it.
     #[must_use]
     pub fn room(self, room: u32) -> Self {
-        let Config { per_source, shard_mask, source_mask, place_bits, .. } = Config::for_flows(room);
+        let Config { per_source, shard_mask, source_mask, .. } = Config::for_flows(room);
         Rules { room, ..self }.with(|config| {
             config.per_source = per_source;
             config.shard_mask = shard_mask;
             config.source_mask = source_mask;
-            config.place_bits = place_bits;
         })
     }
 

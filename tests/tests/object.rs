@@ -82,7 +82,7 @@ fn expected() -> [Expected; 24] {
         row(names::MASQUERADES, is!(LpmTrie), PREFIX, size_of::<MasqueradeTarget<4>>(), SIZES.masquerades),
         row(names::ZONES, is!(LpmTrie), PREFIX, size_of::<u32>(), SIZES.zones),
         row(names::INTERFACES, is!(HashMap), index, size_of::<[u8; 4]>(), SIZES.interfaces),
-        row(names::EPOCH, is!(Array), index, size_of::<u32>(), 1),
+        row(names::EPOCH, is!(Array), index, size_of::<u32>(), 2),
         row(names::EXITS, is!(HashMap), index, size_of::<Exit>(), SIZES.interfaces),
         row(names::WAYS, is!(Array), index, size_of::<Way>(), WAYS),
         row(
@@ -90,7 +90,7 @@ fn expected() -> [Expected; 24] {
             is!(Array),
             index,
             HINTS * size_of::<Recent>(),
-            1 << recent::place_bits(SIZES.flows),
+            1 << recent::most_bits(SIZES.flows),
         ),
         row(names::RULE_COUNTERS, is!(PerCpuArray), index, size_of::<RuleCounters>(), SIZES.rules),
         row(names::VERDICT_COUNTERS, is!(PerCpuArray), index, size_of::<Count>(), COUNTERS),

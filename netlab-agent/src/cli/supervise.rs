@@ -19,6 +19,7 @@ use super::exits::Ways;
 use super::messages::Messages;
 use super::raise::{self, Up};
 use super::{nat, note, print, running, runtime};
+use crate::datapath::hints::Hints;
 use crate::datapath::maps::Maps;
 use crate::datapath::sweep::Sweeper;
 use crate::datapath::xdp::Sent;
@@ -174,6 +175,7 @@ const SETTLING: Duration = Duration::from_millis(20);
 struct Nat {
     maps: Maps,
     sweeper: Sweeper,
+    hints: Hints,
     uplink: String,
     host: Namespace,
     /// What had come by interfaces when that was last looked at.
@@ -199,6 +201,7 @@ impl Nat {
         Ok(Some(Nat {
             maps: Maps::open(&lab.name)?,
             sweeper: Sweeper::open(&lab.name)?,
+            hints: Hints::open(&lab.name)?,
             uplink: uplink.name.clone(),
             sent: BTreeMap::new(),
             changes: host.enter(Monitor::open)??,
@@ -222,6 +225,12 @@ impl Nat {
         if let Err(failure) = done {
             note(&format!("lab {}: the ways out of the host are not known: {failure}", self.lab.name));
         }
+    }
+
+    /// Has flows ended whose time is up.
+    async fn sweep(&mut self) -> crate::datapath::Result<()> {
+        let flows = self.sweeper.all(&self.maps).await?;
+        self.hints.follow(flows)
     }
 
     /// Follows what comes: as frames or out of sockets.
@@ -311,8 +320,8 @@ async fn watch(
                     nat.follow_ways(false).await;
                     nat.follow_traffic(dir).await;
                 }
-                if let Some(nat) = &nat
-                    && let Err(error) = nat.sweeper.all(&nat.maps).await
+                if let Some(nat) = &mut nat
+                    && let Err(error) = nat.sweep().await
                 {
                     note(&format!("lab {lab}: flows could not be ended: {error}"));
                 }

@@ -9,6 +9,7 @@ pub mod attach;
 pub mod bpffs;
 pub mod exits;
 mod filters;
+pub mod hints;
 mod links;
 pub mod maps;
 pub mod object;

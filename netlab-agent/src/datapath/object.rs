@@ -95,7 +95,7 @@ fn loader(sizes: &Sizes) -> EbpfLoader<'_> {
         .map_max_entries(names::FREE_SLOTS, sizes.flows)
         .map_max_entries(names::PORTS, config::shards(sizes.flows))
         .map_max_entries(names::SOURCES, config::source_cells(sizes.flows) * config::SOURCE_ROWS)
-        .map_max_entries(names::RECENT, 1 << recent::place_bits(sizes.flows))
+        .map_max_entries(names::RECENT, 1 << recent::most_bits(sizes.flows))
         .map_max_entries(names::CONTACTS, sizes.contacts.max(1))
         .map_max_entries(names::FORWARD_PORTS, sizes.forward_ports.max(1))
         .map_max_entries(names::FORWARDS, sizes.rules.max(1))

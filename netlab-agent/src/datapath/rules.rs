@@ -124,7 +124,6 @@ impl RuleMaps {
             clock_offset: old.clock_offset,
             shard_mask: old.shard_mask,
             source_mask: old.source_mask,
-            place_bits: old.place_bits,
             ..rules.config
         };
         if config != old {

@@ -1,7 +1,6 @@
 //! What a lab sets for the datapath as a whole: timeouts, limits and switches. Written by the agent.
 
 use super::clock;
-use super::recent::place_bits;
 
 /// What kind of idleness a timeout is for: an index into [`Config::timeouts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +64,13 @@ pub struct Config {
     pub shard_mask: u32,
     /// Cells in each row of the source counters, less one; a power of two less one.
     pub source_mask: u32,
-    /// Places for hints there are, as a power of two.
-    pub place_bits: u32,
     /// Secret of the hashes, so that nobody can aim at one bitmap or one counter.
     pub seed: u32,
     /// Added to the clock: zero but in tests.
     pub clock_offset: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 64, "the settings are 64 bytes: a cache line");
+const _: () = assert!(size_of::<Config>() == 60, "the settings are 60 bytes");
 
 impl Config {
     /// No settings: what a map would say that has no entry, which an array always has.
@@ -84,7 +81,6 @@ impl Config {
         flags: 0,
         shard_mask: 0,
         source_mask: 0,
-        place_bits: 1,
         seed: 0,
         clock_offset: 0,
     };
@@ -99,7 +95,6 @@ impl Config {
             flags: 0,
             shard_mask: shards(flows) - 1,
             source_mask: source_cells(flows) - 1,
-            place_bits: place_bits(flows),
             seed: 0,
             clock_offset: 0,
         }

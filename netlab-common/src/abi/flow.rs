@@ -3,6 +3,7 @@
 //! There is one truth per flow (invariant 1): the slot. Both directions' keys hold only the slot's number
 //! and generation, so a reader that follows an old key finds another generation and treats it as a miss.
 
+use super::packed::Packed;
 use super::way::Learnt;
 
 /// One direction of a flow as it stands in a packet: written by the datapath, read by anyone.
@@ -43,39 +44,6 @@ impl<const N: usize> Tuple<N> {
             protocol: self.protocol,
             pad: [0; 3],
         }
-    }
-}
-
-impl Tuple<4> {
-    /// As four words: addresses, ports, protocol. Bytes are in the order in which they lie in memory.
-    #[inline(always)]
-    #[must_use]
-    pub fn words(&self) -> [u32; 4] {
-        let ([a, b], [c, d]) = (self.sport, self.dport);
-        [
-            u32::from_ne_bytes(self.src),
-            u32::from_ne_bytes(self.dst),
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([self.protocol, self.pad[0], self.pad[1], self.pad[2]]),
-        ]
-    }
-
-    /// From its words.
-    #[inline(always)]
-    #[must_use]
-    pub fn of_words([src, dst, ports, protocol]: [u32; 4]) -> Self {
-        let [a, b, c, d] = ports.to_ne_bytes();
-        let [protocol, pad @ ..] = protocol.to_ne_bytes();
-        let (src, dst) = (src.to_ne_bytes(), dst.to_ne_bytes());
-        Tuple { src, dst, sport: [a, b], dport: [c, d], protocol, pad }
-    }
-
-    /// Whether it is the same as another one: `==` on words instead of bytes, of which BPF has no comparison.
-    #[inline(always)]
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        let ([a, b, c, d], [e, f, g, h]) = (self.words(), other.words());
-        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0
     }
 }
 
@@ -268,7 +236,7 @@ impl Status {
 
 /// What a packet of a known flow needs to know of it, taken from the slot at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glance<const N: usize> {
+pub struct Glance {
     /// The slot's generation, before and after all the rest was read. If it was not the same, the glance is of nothing.
     pub generation: u32,
     /// As in [`Head`].
@@ -284,9 +252,9 @@ pub struct Glance<const N: usize> {
     /// As in [`Head`].
     pub reply_hook: u8,
     /// What the packet's direction bears on arrival.
-    pub own: Tuple<N>,
+    pub own: Packed,
     /// What the other one does.
-    pub other: Tuple<N>,
+    pub other: Packed,
     /// When the last packet came, in ticks.
     pub last_seen: u32,
     /// The way out that the packet's direction has learnt.

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod fragment;
 pub mod hook;
 pub mod names;
+pub mod packed;
 #[expect(unsafe_code, reason = "plain-old-data marks are unsafe traits; this is their one home")]
 mod pod;
 pub mod port;

@@ -38,7 +38,7 @@ plain_data! {
     Counters = 4, 4, 16, 16, 8, 8, 8;
     Flow<4> = size_of::<Head<4>>(), size_of::<Counters>();
     Flow<16> = size_of::<Head<16>>(), size_of::<Counters>();
-    Config = 4 * TIMEOUTS, 8 * 4;
+    Config = 4 * TIMEOUTS, 7 * 4;
     Shard = 8 * WORDS, 4, 4;
     Pulse = 4, 4;
     FragmentKey<4> = 4, 4, 2, 1, 1;
@@ -53,6 +53,6 @@ plain_data! {
     RuleCounters = 8, 16, 16;
     Count = 8, 8;
     Exit = 4, 4, 6, 6, 4, 6, 2;
-    Way = 4, 4, 8, 12, 4, 4, 4;
+    Way = 4, 4, 8, 3 * 4, 4, 4, 4;
     Recent = 8;
 }

@@ -105,9 +105,54 @@ impl Order {
     }
 }
 
+/// What the program says when it has swept: bits 0 to 15 are flows taken away, bits 16 to 30 slots in use that stay so;
+/// where there are more than that has room for, as many as it has. Negative as a signed number, there was no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept(pub u32);
+
+impl Swept {
+    const ENDED_MASK: u32 = 0xffff;
+    const STAYED_MASK: u32 = 0x7fff;
+
+    /// That so many are gone, and so many stay.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(ended: u32, stayed: u32) -> Self {
+        let most = |number: u32, most: u32| if number < most { number } else { most };
+        Swept(most(ended, Self::ENDED_MASK) | most(stayed, Self::STAYED_MASK) << 16)
+    }
+
+    /// What the program has returned; `None` if it was given no order.
+    #[must_use]
+    pub fn returned(value: u32) -> Option<Self> {
+        (value as i32 >= 0).then_some(Swept(value))
+    }
+
+    /// Flows taken away.
+    #[must_use]
+    pub fn ended(self) -> u32 {
+        self.0 & Self::ENDED_MASK
+    }
+
+    /// Slots that stay in use.
+    #[must_use]
+    pub fn stayed(self) -> u32 {
+        self.0 >> 16
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FRUITLESS_A_TICK, Fruitless};
+    use super::{FRUITLESS_A_TICK, Fruitless, Swept};
+
+    #[test]
+    fn what_was_swept_is_told_in_one_number_and_never_looks_like_no_order() {
+        let of =
+            |ended, stayed| Swept::returned(Swept::new(ended, stayed).0).map(|s| (s.ended(), s.stayed()));
+        assert_eq!(of(3, 4093), Some((3, 4093)));
+        assert_eq!(of(u32::MAX, u32::MAX), Some((0xffff, 0x7fff)));
+        assert_eq!(Swept::returned(u32::MAX), None);
+    }
 
     #[test]
     fn who_has_searched_in_vain_waits_for_the_next_tick_and_others_do_not() {

@@ -8,11 +8,23 @@ use super::flow::Direction;
 /// Hints that have room in one place.
 pub const HINTS: usize = 4;
 
-/// Places for a table of so many flows, as a power of two: half of one for each flow, which is one hint for each
-/// direction, and no fewer than all that the caches of a CPU are good for.
+/// The fewest places that are made use of, as a power of two.
+pub const FEWEST_BITS: u32 = 10;
+
+/// Where in `NL_EPOCH` the agent says how many are made use of.
+pub const BITS_AT: u32 = 1;
+
+/// Places for a table of so many flows, as a power of two: half of one for each, which is one hint for each direction.
 #[must_use]
-pub fn place_bits(flows: u32) -> u32 {
-    (flows / 2).clamp(1 << 14, 1 << 22).next_power_of_two().ilog2()
+pub fn most_bits(flows: u32) -> u32 {
+    (flows / 2).clamp(1 << FEWEST_BITS, 1 << 22).next_power_of_two().ilog2()
+}
+
+/// Places that are made use of while there are so many flows, as a power of two: one for each, so that few places are
+/// full. The more memory hints lie in, the more often a CPU waits for one, so it is no more than that.
+#[must_use]
+pub fn place_bits(flows: u32, most: u32) -> u32 {
+    flows.clamp(1 << FEWEST_BITS, 1 << 31).next_power_of_two().ilog2().min(most)
 }
 
 const DIRECTION_BIT: u64 = 1 << 31;
@@ -52,7 +64,8 @@ impl Recent {
     }
 }
 
-/// The place in which hints of tuples with this hash are; `bits` are those of [`place_bits`], of which there are some.
+/// The place in which hints of tuples with this hash are; `bits` are those of [`place_bits`]. No bits make a
+/// place that there is not.
 #[inline(always)]
 #[must_use]
 pub const fn place(hash: u32, bits: u32) -> u32 {
@@ -79,10 +92,19 @@ mod tests {
 
     #[test]
     fn a_place_is_one_of_those_there_are() {
-        for (flows, bits) in [(0, 14), (1 << 15, 14), (40_000, 15), (1 << 20, 19), (u32::MAX, 22)] {
-            assert_eq!(place_bits(flows), bits, "{flows}");
+        for bits in FEWEST_BITS..=22 {
             assert_eq!((place(0, bits), place(u32::MAX, bits)), (0, (1 << bits) - 1));
         }
+    }
+
+    #[test]
+    fn there_are_hints_for_the_whole_table_and_use_is_made_of_as_many_as_there_are_flows() {
+        for (flows, most, used) in
+            [(0, 10, 10), (64, 10, 10), (40_000, 15, 15), (1 << 20, 19, 19), (u32::MAX, 22, 22)]
+        {
+            assert_eq!((most_bits(flows), place_bits(flows, most)), (most, used), "{flows}");
+        }
+        assert_eq!([0, 1000, 1025, 5000].map(|flows| place_bits(flows, 19)), [10, 10, 11, 13]);
     }
 
     #[test]

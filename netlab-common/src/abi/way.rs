@@ -69,8 +69,8 @@ pub struct Way {
     pub interface: u32,
     /// The hardware address of the host's that its packets come in for, as [`door`] has it.
     pub door: u64,
-    /// The Ethernet header up to its type: the neighbour's address, and the host's.
-    pub ethernet: [u8; 12],
+    /// The neighbour's hardware address, and the host's.
+    pub link: Link,
     /// When the host's stack has sent a packet by it, in ticks.
     pub seen: u32,
     /// What the agent said of the interface then.
@@ -80,6 +80,29 @@ pub struct Way {
 }
 
 const _: () = assert!(size_of::<Way>() == 40, "a way is 40 bytes");
+
+/// An Ethernet header up to its type, in words of which the lower bits are the first bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Link(pub [u32; 3]);
+
+impl Link {
+    /// From its bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(bytes: [u8; 12]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        Link([[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_le_bytes))
+    }
+
+    /// Its bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn bytes(self) -> [u8; 12] {
+        let [[a, b, c, d], [e, f, g, h], [i, j, k, l]] = self.0.map(u32::to_le_bytes);
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
 
 /// A hardware address as a number whose upper 16 bits are zero: the bytes of a frame as they are read, in one word.
 #[inline(always)]
@@ -94,7 +117,7 @@ impl Way {
     #[inline(always)]
     #[must_use]
     pub fn is_same(&self, other: &Way) -> bool {
-        (self.interface, self.door, self.ethernet) == (other.interface, other.door, other.ethernet)
+        (self.interface, self.door, self.link) == (other.interface, other.door, other.link)
     }
 
     /// Whether the agent said the same of its interface when the other one was learnt.

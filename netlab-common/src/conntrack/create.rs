@@ -338,7 +338,7 @@ fn claim_from_the_dead<const N: usize, T: Tables<N>>(
     let claim = tables.claim_key(key, to);
     if claim == Claim::Taken
         && let Lookup::Expired(entry) = lookup(tables, key, now)
-        && tables.reclaim(entry.slot, now, Ending::Expired)
+        && tables.reclaim(entry.slot, now, Ending::Expired).is_gone()
     {
         return tables.claim_key(key, to).forget(tables);
     }

@@ -20,6 +20,38 @@ pub enum Ending {
     Evicted = 1,
 }
 
+/// What became of a slot that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Fate {
+    /// It belongs to nobody.
+    Empty = 0,
+    /// What it holds stays.
+    Stays = 1,
+    /// What it held was taken away.
+    Gone = 2,
+}
+
+impl Fate {
+    /// From its number.
+    #[inline(always)]
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            1 => Fate::Stays,
+            2 => Fate::Gone,
+            _ => Fate::Empty,
+        }
+    }
+
+    /// Whether a flow was taken away.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        matches!(self, Fate::Gone)
+    }
+}
+
 /// Whether a flow may be taken away now.
 ///
 /// A flow that is over keeps its keys for a while, so that a packet which found it live is not under way any
@@ -53,34 +85,37 @@ fn may_go<const N: usize, T: Tables<N>>(
     idle >= timeout.saturating_add(quarantine) || (evicted && (idle >= timeout || !kept))
 }
 
-/// Takes a flow away if it may go; whether it did.
+/// Takes a flow away if it may go; what became of it.
 ///
 /// The order: own the end; look once more, because a packet may have come between; then the keys, then the
 /// port, then the slot, so that whoever gets port or slot finds no entry of the old flow.
 #[inline(always)]
-pub fn reclaim<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32, how: Ending) -> bool {
-    let Some(status) = tables.status(slot) else { return false };
+pub fn reclaim<const N: usize, T: Tables<N>>(tables: &T, slot: u32, now: u32, how: Ending) -> Fate {
+    let Some(status) = tables.status(slot) else { return Fate::Empty };
     let (was, generation) = (status.life, status.generation);
+    if was == life::FREE {
+        return Fate::Empty;
+    }
     if !(was == life::LIVE || status.is_told_to_end()) || !may_go(tables, slot, &status, now, how) {
-        return false;
+        return Fate::Stays;
     }
     if !tables.change_life(slot, was, life::ENDING) {
-        return false;
+        return Fate::Stays;
     }
     // What the end is decided by is read anew: a packet that adds to it looks at `life` afterwards, so one of
     // the two sees the other.
-    let Some(mut status) = tables.status(slot) else { return false };
+    let Some(mut status) = tables.status(slot) else { return Fate::Empty };
     status.life = was;
     if status.generation != generation || !may_go(tables, slot, &status, now, how) {
         tables.change_life(slot, life::ENDING, was);
-        return false;
+        return Fate::Stays;
     }
     take_away(tables, slot, &status, now);
     // What was doomed was counted by whoever doomed it.
     if was != life::DOOMED {
         tables.count_event(if matches!(how, Ending::Evicted) { Event::Evicted } else { Event::Expired });
     }
-    true
+    Fate::Gone
 }
 
 /// Takes an ending flow's entries away.
@@ -122,16 +157,30 @@ pub struct Sweep {
     pub now: u32,
     /// Flows taken away so far.
     pub ended: u32,
+    /// Slots in use, so far, that stay so.
+    pub stayed: u32,
+}
+
+impl Sweep {
+    /// One from this slot on.
+    #[inline(always)]
+    #[must_use]
+    pub fn from(first: u32, now: u32) -> Self {
+        Sweep { first, now, ended: 0, stayed: 0 }
+    }
 }
 
 impl<const N: usize> Search<N> for Sweep {
     #[inline(always)]
     fn step<T: Tables<N>, E: Env<N>>(&mut self, tables: &T, _env: &E, index: u32) -> bool {
         let slot = self.first.wrapping_add(index);
-        if tables.reclaim(slot, self.now, Ending::Expired) {
-            self.ended = self.ended.wrapping_add(1);
-        } else {
-            forget_old_ways(tables, slot, self.now);
+        match tables.reclaim(slot, self.now, Ending::Expired) {
+            Fate::Empty => {}
+            Fate::Gone => self.ended = self.ended.wrapping_add(1),
+            Fate::Stays => {
+                self.stayed = self.stayed.wrapping_add(1);
+                forget_old_ways(tables, slot, self.now);
+            }
         }
         false
     }
@@ -238,6 +287,6 @@ pub fn sweep_in_passing<const N: usize, T: Tables<N>, E: Env<N>>(tables: &T, env
     if used == 0 {
         return;
     }
-    let mut sweep = Sweep { first: hash::below(env.random(), used), now, ended: 0 };
+    let mut sweep = Sweep::from(hash::below(env.random(), used), now);
     env.search(tables, SWEPT_IN_PASSING, &mut sweep);
 }

@@ -189,7 +189,7 @@ impl<const N: usize> Search<N> for Scan<'_, N> {
             return self.wanted.try_port(tables, env, port, false);
         };
         // What is over and may go makes way.
-        tables.reclaim(to.slot(), self.wanted.now, Ending::Expired)
+        tables.reclaim(to.slot(), self.wanted.now, Ending::Expired).is_gone()
             && self.wanted.try_port(tables, env, port, false)
     }
 }

@@ -13,12 +13,12 @@ use crate::abi::flow::{Counters, Direction, Flow, FlowRef, Head, NO_SLOT, Status
 use crate::abi::fragment::{Fragment, FragmentKey};
 use crate::abi::hook::Hook;
 use crate::abi::port::{Pulse, Shard, WORDS};
-use crate::abi::recent::{HINTS, Recent};
+use crate::abi::recent::{FEWEST_BITS, HINTS, Recent};
 use crate::abi::rule::{Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone};
 use crate::abi::verdict::{Count, Verdict, received_index, verdict_index};
 use crate::abi::way::{Exit, Way};
 use crate::conntrack::create::NewFlow;
-use crate::conntrack::end::{self, Ending};
+use crate::conntrack::end::{self, Ending, Fate};
 use crate::packet::Headers;
 use crate::tables::{Claim, Tables, Traffic};
 
@@ -66,6 +66,8 @@ pub struct MemTables {
     pub ways: RefCell<BTreeMap<u32, Way>>,
     /// Hints by place.
     pub recent: RefCell<BTreeMap<u32, [Recent; HINTS]>>,
+    /// Where they are.
+    pub place_bits: Cell<u32>,
     /// When the agent swept, and a refusal was answered.
     pub pulse: Cell<Pulse>,
     /// Ports of forwards.
@@ -113,6 +115,7 @@ impl MemTables {
             exits: RefCell::default(),
             ways: RefCell::default(),
             recent: RefCell::default(),
+            place_bits: Cell::new(FEWEST_BITS),
             pulse: Cell::new(Pulse::default()),
             forward_ports: BTreeMap::new(),
             forwards: RefCell::default(),
@@ -173,10 +176,6 @@ impl Tables<4> for MemTables {
 
     fn find_key(&self, key: &Tuple<4>) -> Option<FlowRef> {
         self.keys.borrow().get(key).copied()
-    }
-
-    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
-        self.find_key(&Tuple::of_words(words))
     }
 
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
@@ -377,7 +376,7 @@ impl Tables<4> for MemTables {
         pulse.answered
     }
 
-    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool {
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> Fate {
         end::reclaim(self, slot, now, how)
     }
 

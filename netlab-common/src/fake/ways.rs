@@ -11,6 +11,10 @@ impl Ways for MemTables {
         self.epoch.get()
     }
 
+    fn place_bits(&self) -> u32 {
+        self.place_bits.get()
+    }
+
     fn exit(&self, interface: u32) -> Exit {
         self.exits.borrow().get(&interface).copied().unwrap_or_default()
     }

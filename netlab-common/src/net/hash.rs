@@ -1,6 +1,8 @@
 //! A small keyed hash, for spreading things over tables. It keeps nobody from finding collisions who knows the
 //! seed, which is drawn anew for each lab.
 
+use crate::abi::packed::Packed;
+
 /// A hash of bytes.
 #[inline(always)]
 #[must_use]
@@ -14,13 +16,12 @@ pub fn bytes<const L: usize>(seed: u32, bytes: [u8; L]) -> u32 {
     finish(hash)
 }
 
-/// A quick hash of a tuple's words, for places where a bad one costs no more than time. Its upper bits are the better
+/// A quick hash of a tuple, for places where a bad one costs no more than time. Its upper bits are the better
 /// ones.
 #[inline(always)]
 #[must_use]
-pub fn quick([a, b, c, d]: [u32; 4]) -> u32 {
-    let (addresses, rest) = (u64::from(a) | u64::from(b) << 32, u64::from(c) | u64::from(d) << 32);
-    let mixed = addresses ^ rest.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+pub fn quick(tuple: Packed) -> u32 {
+    let mixed = tuple.addresses ^ tuple.rest.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32) as u32
 }
 

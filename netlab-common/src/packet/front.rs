@@ -3,7 +3,7 @@
 //! Words are little-endian: what comes first on the wire is in the lower bits. A one's complement sum comes out with
 //! the bytes in the order in which its words were taken, so the header's checksum is reckoned without swapping any.
 
-use crate::abi::flow::Tuple;
+use crate::abi::packed::Packed;
 use crate::net::{checksum, eth, ipv4, ports};
 
 /// An Ethernet header but for its sender, an IPv4 header without options, and two ports.
@@ -113,23 +113,16 @@ impl Front {
     /// Addresses, protocol, and what are its ports if it has some.
     #[inline(always)]
     #[must_use]
-    pub fn tuple(&self) -> Tuple<4> {
-        let [a, b, c, d] = ((self.last >> 32) as u32).to_le_bytes();
-        Tuple {
-            src: ((self.middle >> 32) as u32).to_le_bytes(),
-            dst: (self.last as u32).to_le_bytes(),
-            sport: [a, b],
-            dport: [c, d],
-            protocol: self.protocol(),
-            pad: [0; 3],
-        }
+    pub fn tuple(&self) -> Packed {
+        let (src, dst, ports) = ((self.middle >> 32) as u32, self.last as u32, (self.last >> 32) as u32);
+        Packed::new(src, dst, ports, self.protocol())
     }
 
     /// The same one hop further, and with another tuple of the same protocol.
     #[inline(always)]
     #[must_use]
-    pub fn translated(&self, to: &Tuple<4>) -> Front {
-        let [src, dst, ports, _] = to.words().map(u32::to_le);
+    pub fn translated(&self, to: Packed) -> Front {
+        let (src, dst, ports) = (to.src(), to.dst(), to.ports());
         // The time to live is the lower byte of its word.
         let (before, after) = (self.middle & 0xffff, (self.middle & 0xffff) - 1);
         let changes = (before ^ 0xffff)
@@ -155,6 +148,7 @@ impl Front {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::flow::Tuple;
     use crate::abi::way::door;
 
     /// 10.10.0.10:40000 to 8.8.8.8:53 by UDP, 40 bytes.
@@ -178,7 +172,7 @@ mod tests {
         let front = front(HEADER);
         assert!(front.is_ordinary());
         assert_eq!((front.total_len(), front.ttl(), front.protocol()), (40, 64, 17));
-        let tuple = front.tuple();
+        let tuple = front.tuple().tuple();
         assert_eq!((tuple.src, tuple.dst), ([10, 10, 0, 10], [8, 8, 8, 8]));
         assert_eq!((tuple.sport, tuple.dport), ([0x9c, 0x40], [0, 53]));
     }
@@ -213,10 +207,10 @@ mod tests {
             let mut header = HEADER;
             header[8] = ttl;
             let before = front(header);
-            let to = Tuple { src, sport: [1, 2], ..before.tuple() };
-            let after = before.translated(&to);
+            let to = Tuple { src, sport: [1, 2], ..before.tuple().tuple() };
+            let after = before.translated(Packed::from(&to));
             assert!(after.is_ordinary(), "{ttl} {src:?}");
-            assert_eq!((after.ttl(), after.tuple(), after.total_len()), (ttl - 1, to, 40));
+            assert_eq!((after.ttl(), after.tuple().tuple(), after.total_len()), (ttl - 1, to, 40));
         }
     }
 }

@@ -11,7 +11,9 @@ pub use quote::{Quote, parse_quote};
 use crate::abi::flow::Tuple;
 use crate::abi::fragment::FragmentKey;
 use crate::abi::hook::Hook;
-use crate::abi::way::exit;
+
+use crate::abi::packed::Packed;
+use crate::abi::way::{Link, exit};
 use crate::conntrack::state;
 use crate::net::{eth, ipv4, tcp};
 use crate::tables::Traffic;
@@ -98,9 +100,9 @@ pub trait Packet {
 
     /// Overwrites what a translation changes of those, and the Ethernet header up to its type.
     #[inline(always)]
-    fn set_front(&mut self, ethernet: [u8; 12], front: &Front) -> Option<()> {
+    fn set_front(&mut self, link: Link, front: &Front) -> Option<()> {
         self.store(Front::CHANGED, front.changed())?;
-        self.store(0, ethernet)
+        self.store(0, link.bytes())
     }
 
     /// Overwrites `L` bytes at `offset`; `None` when they are not all there or cannot be made writable.
@@ -125,27 +127,17 @@ pub trait Packet {
     /// Brings the transport checksum at `offset` up to date after the tuple became another one; `udp` as in
     /// [`Covered`].
     #[inline(always)]
-    fn update_tuple_checksum(
-        &mut self,
-        offset: usize,
-        from: &Tuple<4>,
-        to: &Tuple<4>,
-        udp: bool,
-    ) -> Option<()> {
-        let (address, port) = (Covered { pseudo_header: true, udp }, Covered { pseudo_header: false, udp });
-        if from.src != to.src {
-            self.update_transport_checksum(offset, from.src, to.src, address)?;
-        }
-        if from.dst != to.dst {
-            self.update_transport_checksum(offset, from.dst, to.dst, address)?;
-        }
-        if from.sport != to.sport {
-            self.update_transport_checksum(offset, from.sport, to.sport, port)?;
-        }
-        if from.dport != to.dport {
-            self.update_transport_checksum(offset, from.dport, to.dport, port)?;
-        }
-        Some(())
+    fn update_tuple_checksum(&mut self, offset: usize, from: Packed, to: Packed, udp: bool) -> Option<()> {
+        let mut update = |from: u32, to: u32, pseudo_header| {
+            if from == to {
+                return Some(());
+            }
+            let covered = Covered { pseudo_header, udp };
+            self.update_transport_checksum(offset, from.to_le_bytes(), to.to_le_bytes(), covered)
+        };
+        update(from.src(), to.src(), true)?;
+        update(from.dst(), to.dst(), true)?;
+        update(from.ports(), to.ports(), false)
     }
 }
 

@@ -43,7 +43,7 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(
         return 0;
     }
     let Some(front) = packet.front() else { return 0 };
-    let (tuple, len) = (front.tuple(), front.total_len());
+    let (tuple, len) = (front.tuple().tuple(), front.total_len());
     // The stack does not take a header with a wrong checksum, and takes off what is behind a packet in its frame.
     let is_right = front.is_ordinary() && front.ttl() > 1 && eth::LEN as u32 + len == packet.frame_len();
     let door = door(entrance.gate);
@@ -113,7 +113,7 @@ fn further<P: Packet>(packet: &mut P, way: &Way) -> Option<()> {
         [ttl.wrapping_sub(1), protocol, 0, 0],
     )?;
     packet.store(at, [ttl.wrapping_sub(1)])?;
-    packet.store(0, way.ethernet)
+    packet.store(0, way.link.bytes())
 }
 
 /// Has the flow of a packet that was translated where it came in remember the way that it took, as old as that is.

@@ -167,7 +167,8 @@ fn mapped<T: Tables<4>>(
 ) -> Stage {
     let mapping = find_mapping(tables, &mapping::inside(headers));
     // One that a user has ended makes way at once.
-    let ended = mapping.status.life == life::DOOMED && tables.reclaim(mapping.slot, now, Ending::Expired);
+    let ended =
+        mapping.status.life == life::DOOMED && tables.reclaim(mapping.slot, now, Ending::Expired).is_gone();
     if mapping.slot == NO_SLOT || ended {
         tables.set_draft(&mapping::mapping(headers, target, now));
         return Stage::CreateMapping;

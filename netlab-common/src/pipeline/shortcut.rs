@@ -6,9 +6,11 @@
 //! host's routing would give it: one hop less, and its neighbour's address. Whatever is out of the ordinary, opens or
 //! breaks off a connection, or might have to be answered by the host, goes the whole way.
 
+use super::now;
 use crate::abi::clock;
-use crate::abi::flow::{Direction, FlowRef, Glance, Kind, NO_RULE, Tuple, life};
+use crate::abi::flow::{Direction, FlowRef, Glance, Kind, NO_RULE, life};
 use crate::abi::hook::Hook;
+use crate::abi::packed::Packed;
 use crate::abi::recent::{self, Recent};
 use crate::abi::verdict::Verdict;
 use crate::abi::way::{HOLD_TICKS, Way};
@@ -86,13 +88,12 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
         return Across::NOT;
     }
     let (tuple, len) = (seen.front.tuple(), seen.front.total_len());
-    let config = tables.config();
-    let hash = hash::quick(tuple.words());
-    let hints = recent::place(hash, config.place_bits);
-    let Some(place) = find(&tuple, hints, hash, tables) else { return Across::UNKNOWN };
-    let now = clock::tick(env.now(), config.clock_offset);
+    let hash = hash::quick(tuple);
+    let hints = recent::place(hash, tables.place_bits());
+    let Some(place) = find(tuple, hints, hash, tables) else { return Across::UNKNOWN };
+    let now = now(tables, env);
     let flow = tables.glance(place.slot(), place.direction());
-    if !flow.own.is(&tuple) || flow.life != life::LIVE {
+    if !flow.own.is(tuple) || flow.life != life::LIVE {
         // The flow may be somewhere else by now, and the hint must not hide it.
         tables.set_recent(hints, hash, Recent::default());
         return Across::NOT;
@@ -115,7 +116,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     if !is_served(hook, &flow, to.direction()) || !is_lively(&seen, &flow, tables, now) {
         return Across::NOT;
     }
-    if tuple.protocol == protocol::TCP {
+    if tuple.protocol() == protocol::TCP {
         known::note(&seen.segment, tables, to.slot(), to.direction(), flow.state, seen.flags);
     }
     let counted = Traffic { packets: u64::from(segments), bytes: eth::LEN as u64 + u64::from(len) };
@@ -125,7 +126,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
         tables.count_verdict(hook, Verdict::FlowEnding, counted);
         return Across::ENDING;
     }
-    if cross(packet, &seen.front, &flow.other.inverse(), &way).is_none() {
+    if cross(packet, &seen.front, flow.other.inverse(), &way).is_none() {
         tables.count_verdict(hook, Verdict::RewriteFailed, counted);
         return Across::LOST;
     }
@@ -141,13 +142,13 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
 
 /// Where the flow of a tuple is, or was a moment ago: by a hint, or by its key, which leaves a hint.
 #[inline(always)]
-fn find<T: Tables<4>>(tuple: &Tuple<4>, hints: u32, hash: u32, tables: &T) -> Option<Recent> {
+fn find<T: Tables<4>>(tuple: Packed, hints: u32, hash: u32, tables: &T) -> Option<Recent> {
     let recent = tables.recent(hints, hash);
     // A hash of zero has all zeros for a hint of its own at times; the slot that they name shows that.
     if recent.is_of(hash) {
         return Some(recent);
     }
-    let to = tables.find_key_of_words(tuple.words())?;
+    let to = tables.find_packed_key(tuple)?;
     let recent = Recent::new(hash, to.slot(), to.direction());
     tables.set_recent(hints, hash, recent);
     Some(recent)
@@ -195,7 +196,7 @@ fn read_tcp<P: Packet>(packet: &P, front: Front) -> Seen {
 
 /// Whether packets of a flow's direction that come in at this hook are translated there or on their way on.
 #[inline(always)]
-fn is_served(hook: Hook, flow: &Glance<4>, direction: Direction) -> bool {
+fn is_served(hook: Hook, flow: &Glance, direction: Direction) -> bool {
     let at = match direction {
         Direction::Original => flow.original_hook,
         Direction::Reply => flow.reply_hook,
@@ -210,21 +211,21 @@ fn is_served(hook: Hook, flow: &Glance<4>, direction: Direction) -> bool {
 
 /// Whether the flow cannot be over, and is not begun anew by the packet, nor given up for another one of its tuple.
 #[inline(always)]
-fn is_lively<T: Tables<4>>(seen: &Seen, flow: &Glance<4>, tables: &T, now: u32) -> bool {
+fn is_lively<T: Tables<4>>(seen: &Seen, flow: &Glance, tables: &T, now: u32) -> bool {
     let may_be_anothers = seen.flags & tcp::SYN != 0 && state::is_closing(flow.state);
     if flow.state & state::RESETS != 0 || may_be_anothers {
         return false;
     }
     let idle = clock::since(now, flow.last_seen);
-    idle < LIVELY || idle < tables.timeout(timeout::of(flow.own.protocol, flow.state))
+    idle < LIVELY || idle < tables.timeout(timeout::of(flow.own.protocol(), flow.state))
 }
 
 /// Changes the packet: translated, one hop further, and for its next neighbour. `None` if a part of that was refused.
 #[inline(always)]
-fn cross<P: Packet>(packet: &mut P, front: &Front, to: &Tuple<4>, way: &Way) -> Option<()> {
-    let from = &front.tuple();
+fn cross<P: Packet>(packet: &mut P, front: &Front, to: Packed, way: &Way) -> Option<()> {
+    let from = front.tuple();
     let (at, udp) =
-        if from.protocol == protocol::TCP { (tcp::CHECKSUM, false) } else { (udp::CHECKSUM, true) };
+        if from.protocol() == protocol::TCP { (tcp::CHECKSUM, false) } else { (udp::CHECKSUM, true) };
     packet.update_tuple_checksum(TRANSPORT + at, from, to, udp)?;
-    packet.set_front(way.ethernet, &front.translated(to))
+    packet.set_front(way.link, &front.translated(to))
 }

@@ -4,7 +4,7 @@
 use super::Scene;
 use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef};
-use crate::abi::way::{Exit, HOLD_TICKS, Learnt, WAY_TICKS, WAYS, Way, door, exit};
+use crate::abi::way::{Exit, HOLD_TICKS, Learnt, Link, WAY_TICKS, WAYS, Way, door, exit};
 use crate::conntrack::end;
 use crate::net::{eth, hash};
 use crate::packet::{Headers, Packet, Piece, Transport};
@@ -46,7 +46,10 @@ pub fn learn<P: Packet, T: Tables<4>, E: Env<4>>(
     let mut number = 0;
     if leads_out && door != 0 && end::is_agent_there(tables, scene.now) {
         let (interface, flags, mtu) = (packet.interface(), exit.flags, exit.mtu);
-        number = keep(tables, &Way { version: 0, interface, door, ethernet, seen: scene.now, flags, mtu });
+        number = keep(
+            tables,
+            &Way { version: 0, interface, door, link: Link::of(ethernet), seen: scene.now, flags, mtu },
+        );
     }
     // What does not hold any more is forgotten.
     if number != 0 || learnt.way() != 0 {
@@ -92,7 +95,7 @@ fn is_for(exit: &Exit, ethernet: &[u8; 12]) -> bool {
 /// flow has learnt before does not hold, whoever has found the way again.
 #[inline(always)]
 fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
-    let first = first_place(&way.ethernet, way.door);
+    let first = first_place(way.link, way.door);
     let mut probe = 0;
     while probe < PROBES {
         let number = first.wrapping_add(probe) & (WAYS - 1);
@@ -120,7 +123,8 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
 /// it has not.
 #[inline(always)]
 pub fn proven<T: Tables<4>>(tables: &T, door: u64, hop: &Hop, epoch: u32, now: u32) -> u32 {
-    let first = first_place(&hop.ethernet, door);
+    let link = Link::of(hop.ethernet);
+    let first = first_place(link, door);
     let mut probe = 0;
     while probe < PROBES {
         let number = first.wrapping_add(probe) & (WAYS - 1);
@@ -128,7 +132,7 @@ pub fn proven<T: Tables<4>>(tables: &T, door: u64, hop: &Hop, epoch: u32, now: u
         if number != 0
             && way.is_proven(epoch, now)
             && way.door == door
-            && way.ethernet == hop.ethernet
+            && way.link == link
             && (way.interface == hop.interface || tables.exit(way.interface).routed_on == hop.interface)
         {
             return number;
@@ -140,9 +144,7 @@ pub fn proven<T: Tables<4>>(tables: &T, door: u64, hop: &Hop, epoch: u32, now: u
 
 /// The first of the places in which a way from such a door to such a neighbour may lie.
 #[inline(always)]
-fn first_place(ethernet: &[u8; 12], door: u64) -> u32 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *ethernet;
-    let hash = hash::word(u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
-    let hash = hash::word(hash, u32::from_ne_bytes([i, j, k, l]));
+fn first_place(Link([first, middle, last]): Link, door: u64) -> u32 {
+    let hash = hash::word(hash::word(first, middle), last);
     hash::finish(hash::word(hash, door as u32 ^ (door >> 32) as u32))
 }

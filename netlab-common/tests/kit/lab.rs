@@ -150,7 +150,7 @@ pub fn play<T: Tables<4>, E: Env<4>>(tables: &T, env: &E, hook: Hook, frame: &[u
 
 /// Sweeps the whole table, as the agent does; how many flows went.
 pub fn sweep<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
-    let mut sweep = Sweep { first: 0, now: now(tables, env), ended: 0 };
+    let mut sweep = Sweep::from(0, now(tables, env));
     env.search(tables, tables.used_slots(), &mut sweep);
     sweep.ended
 }

@@ -10,7 +10,7 @@ use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target
 use netlab_common::abi::verdict::Verdict;
 use netlab_common::abi::way::{Exit, Learnt, Way};
 use netlab_common::conntrack::create::NewFlow;
-use netlab_common::conntrack::end::{self, Ending};
+use netlab_common::conntrack::end::{self, Ending, Fate};
 use netlab_common::fake::Copied;
 use netlab_common::packet::Headers;
 use netlab_common::tables::{Claim, Rules, Tables, Traffic, Ways};
@@ -124,10 +124,6 @@ impl Tables<4> for Cpu<'_> {
         let element = self.reads("find_key", Place::Key(*key), |world| world.element(key))?;
         Some(self.reads("find_key: read", Place::Elements, |world| world.value(element)))
     }
-    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
-        self.find_key(&Tuple::of_words(words))
-    }
-
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
         let touches = [Touch::writes(Place::Elements), Touch::writes(Place::Key(*key))];
         if self.stage.torn && self.find_key(key).is_none() {
@@ -285,7 +281,7 @@ impl Tables<4> for Cpu<'_> {
     fn last_answer(&self, now: u32) -> u32 {
         self.writes("last_answer", Place::Answer, |world| world.last_answer(now))
     }
-    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> bool {
+    fn reclaim(&self, slot: u32, now: u32, how: Ending) -> Fate {
         end::reclaim(self, slot, now, how)
     }
     fn count_rule(&self, rule: u32, direction: Direction, traffic: Traffic, new_flow: u64) {

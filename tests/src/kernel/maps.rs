@@ -16,7 +16,7 @@ use netlab_common::abi::flow::{Flow, FlowRef, Tuple, life};
 use netlab_common::abi::fragment::{Fragment, FragmentKey, Waiting, place};
 use netlab_common::abi::names;
 use netlab_common::abi::port::{Pulse, Shard};
-use netlab_common::abi::recent::{HINTS, Recent};
+use netlab_common::abi::recent::{self, HINTS, Recent};
 use netlab_common::abi::rule::{
     AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, RuleCounters, Zone,
 };
@@ -126,7 +126,9 @@ pub fn fill(object: &mut Ebpf, rules: &Rules) -> anyhow::Result<()> {
     for number in 0..ports.len() {
         ports.set(number, rules.ports, 0)?;
     }
-    Array::<_, u32>::try_from(map_mut(object, names::EPOCH)?)?.set(0, rules.epoch(), 0)?;
+    let mut epoch = Array::<_, u32>::try_from(map_mut(object, names::EPOCH)?)?;
+    epoch.set(0, rules.epoch(), 0)?;
+    epoch.set(recent::BITS_AT, recent::FEWEST_BITS, 0)?;
     let mut exits = HashMap::<_, u32, Exit>::try_from(map_mut(object, names::EXITS)?)?;
     for (index, exit) in &rules.exits {
         exits.insert(index, exit, 0)?;

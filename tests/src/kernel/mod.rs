@@ -15,7 +15,7 @@ use netlab_common::abi::config::Config;
 use netlab_common::abi::flow::life;
 use netlab_common::abi::hook::Hook;
 use netlab_common::abi::names;
-use netlab_common::abi::port::Order;
+use netlab_common::abi::port::{Order, Swept};
 use netlab_common::abi::verdict::Disposition;
 use nix::time::{ClockId, clock_gettime};
 
@@ -187,8 +187,8 @@ impl Kernel {
         let options = TestRunOptions { data_in: Some(&order), ..TestRunOptions::default() };
         self.set_clock(tick)?;
         let result = classifier(&mut self.object, names::SWEEP_PROGRAM)?.test_run(options)?;
-        ensure!(result.return_value as i32 >= 0, "{} did not know its order", names::SWEEP_PROGRAM);
-        Ok(result.return_value)
+        let swept = Swept::returned(result.return_value);
+        Ok(swept.with_context(|| format!("{} did not know its order", names::SWEEP_PROGRAM))?.ended())
     }
 
     /// Says that the agent has swept at this tick and come upon nothing.

@@ -151,7 +151,7 @@ fn a_ways_number_is_nobody_elses_while_a_flow_may_hold_it() {
     assert_eq!(another("10.10.0.20:6001"), Some(0));
     host.wait(HOLD_TICKS);
     assert_eq!(another("10.10.0.20:6002"), Some(0));
-    assert_eq!(host.tables.ways.borrow()[&held].ethernet, OUTSIDE);
+    assert_eq!(host.tables.ways.borrow()[&held].link.bytes(), OUTSIDE);
     host.wait(WAY_TICKS);
     assert_ne!(another("10.10.0.20:6003"), Some(0));
 }

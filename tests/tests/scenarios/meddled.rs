@@ -10,7 +10,7 @@ use netlab_common::abi::hook::Hook;
 use netlab_common::abi::rule::{ForwardKey, ForwardPort, MasqueradeTarget, Target, Zone};
 use netlab_common::abi::verdict::Verdict;
 use netlab_common::conntrack::create::NewFlow;
-use netlab_common::conntrack::end::Ending;
+use netlab_common::conntrack::end::{Ending, Fate};
 use netlab_common::fake::MemTables;
 use netlab_common::packet::Headers;
 use netlab_common::tables::{Claim, Fragments, Rules, Tables, Traffic, Ways};
@@ -58,10 +58,6 @@ impl Tables<4> for Meddled<'_> {
     }
     fn headers(&self) -> Option<Box<Headers<4>>> {
         self.headers.get().map(Box::new)
-    }
-
-    fn find_key_of_words(&self, words: [u32; 4]) -> Option<FlowRef> {
-        self.find_key(&Tuple::of_words(words))
     }
 
     fn claim_key(&self, key: &Tuple<4>, to: FlowRef) -> Claim {
@@ -115,7 +111,7 @@ impl Tables<4> for Meddled<'_> {
         fn timeout(of: Timeout) -> u32;
         fn last_sweep() -> u32;
         fn last_answer(now: u32) -> u32;
-        fn reclaim(slot: u32, now: u32, how: Ending) -> bool;
+        fn reclaim(slot: u32, now: u32, how: Ending) -> Fate;
         fn count_rule(rule: u32, direction: Direction, traffic: Traffic, new_flow: u64);
         fn count_received(hook: Hook, traffic: Traffic);
         fn count_verdict(hook: Hook, verdict: Verdict, traffic: Traffic);
