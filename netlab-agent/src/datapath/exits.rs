@@ -23,19 +23,21 @@ pub struct Exits {
 }
 
 impl Exits {
-    /// Opens a lab's pinned maps.
+    /// Opens a lab's pinned maps. What the agent before this one has said does not hold any more.
     ///
     /// # Errors
     /// As [`Maps::open`](super::maps::Maps::open).
     pub fn open(lab: &str) -> Result<Self> {
         bpffs::look(lab)?;
         let folder = bpffs::folder(lab);
-        Ok(Exits {
+        let mut exits = Exits {
             epoch: typed(&folder, names::EPOCH, Map::Array)?,
             exits: typed(&folder, names::EXITS, Map::HashMap)?,
             config: typed(&folder, names::CONFIG, Map::Array)?,
             said: None,
-        })
+        };
+        exits.set_epoch(0)?;
+        Ok(exits)
     }
 
     /// Makes the maps say this, and has all that was learnt forgotten if it is something new; without an exit, every

@@ -49,10 +49,14 @@ impl Neighbours {
         if self.0.len() >= ROOM {
             self.0.clear();
         }
+        if place == Place::Nowhere && !self.0.contains_key(&whom) {
+            return false;
+        }
         match self.0.insert(whom, place.clone()) {
             Some(before) => before != place,
-            // Where it was before anybody listened, nobody knows. If it is nowhere, nothing has gone there.
-            None => place != Place::Nowhere,
+            // Where it was before anybody listened, nobody knows. But who was behind another port is not proved there any
+            // more: ways go by ports.
+            None => !matches!(place, Place::Port(_)),
         }
     }
 }
@@ -146,7 +150,7 @@ mod tests {
     #[test]
     fn what_moves_to_another_port_of_a_bridge_is_news() {
         let mut known = Neighbours::default();
-        assert!(known.is_news(&behind(4, MAC)) && known.is_news(&behind(5, OTHER)));
+        assert!(!known.is_news(&behind(4, MAC)) && !known.is_news(&behind(5, OTHER)));
         assert!(!known.is_news(&behind(4, MAC)));
         assert!(known.is_news(&behind(5, MAC)));
     }

@@ -72,18 +72,26 @@ pub const fn place(hash: u32, bits: u32) -> u32 {
     hash >> (bits.wrapping_neg() & 31)
 }
 
-/// Where in its place a new hint of this hash goes: where there is none, or one of the same hash, or else over any other.
+/// Where in its place a hint of this hash goes: over one of the same hash, which must not outlive it; else where there is
+/// none, or else over any other.
 #[inline(always)]
 #[must_use]
 pub fn room(there: [Recent; HINTS], hash: u32) -> usize {
-    let mut index = 0;
+    let mut room = hash as usize % HINTS;
+    let mut index = HINTS;
+    while index > 0 {
+        index -= 1;
+        if there[index].0 == 0 {
+            room = index;
+        }
+    }
     while index < HINTS {
-        if there[index].0 == 0 || there[index].is_of(hash) {
-            return index;
+        if there[index].0 != 0 && there[index].is_of(hash) {
+            room = index;
         }
         index += 1;
     }
-    hash as usize % HINTS
+    room
 }
 
 #[cfg(test)]
@@ -113,6 +121,7 @@ mod tests {
         let full = [of(1), of(2), of(3), of(4)];
         assert_eq!((room(full, 3), room(full, 5), room(full, 6)), (2, 1, 2));
         assert_eq!(room([of(1), of(2), Recent::default(), of(4)], 5), 2);
+        assert_eq!(room([Recent::default(), of(2), Recent::default(), of(4)], 2), 1);
     }
 
     #[test]

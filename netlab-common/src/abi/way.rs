@@ -3,8 +3,8 @@
 //!
 //! A way is never made up. It is what the host's own routing gave the last packet of a flow that went by the stack:
 //! where it came in, an interface, and two hardware addresses. It holds until the agent says that something has
-//! changed, for [`HOLD_TICKS`] at the most; then a packet of the flow goes by the stack again, and shows whether it still
-//! holds. And it holds while packets of any flow go that way by the stack, one in [`WAY_TICKS`] at the least: that keeps
+//! changed, for [`HOLD_TICKS`] at the most; then the stack, or the host's routing, is asked for the flow again. And it
+//! holds while packets of any flow go that way by the stack, one in [`WAY_TICKS`] at the least: that keeps
 //! the host's neighbours and bridges from forgetting, and ends all ways soon when the agent does.
 
 use super::clock;
@@ -24,6 +24,14 @@ pub const WAY_TICKS: u32 = 30;
 /// Ticks that a flow goes by what it has learnt: a minute. So long at the most, a change goes unnoticed that the agent did
 /// not hear of. A flow among a million has a packet every few seconds, of which nearly all must find a way.
 pub const HOLD_TICKS: u32 = 900;
+
+/// The ticks that the flow of a slot goes by what it has learnt: somewhat fewer than [`HOLD_TICKS`], so that
+/// flows which have learnt at once do not all ask again at once.
+#[inline(always)]
+#[must_use]
+pub const fn hold(slot: u32) -> u32 {
+    HOLD_TICKS - (slot.wrapping_mul(0x9e37_79b9) >> 24)
+}
 
 /// What the agent says of an interface by which packets may leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,6 +198,14 @@ mod tests {
             let learnt = Learnt::new(WAYS - 1, 0x1234, now);
             assert_eq!((learnt.way(), learnt.age(now.wrapping_add(29))), (WAYS - 1, 29), "{now}");
             assert!(learnt.is_of(0x5634) && !learnt.is_of(0x1235));
+        }
+    }
+
+    #[test]
+    fn flows_ask_again_at_different_times_and_none_later_than_after_a_minute() {
+        for slot in 0..1000 {
+            assert!((HOLD_TICKS - 255..=HOLD_TICKS).contains(&hold(slot)), "{slot}");
+            assert_ne!(hold(slot), hold(slot + 1), "{slot}");
         }
     }
 

@@ -94,7 +94,7 @@ pub fn depart<P: Packet, T: Tables<4>>(packet: &mut P, tables: &T, number: u32) 
     let way = tables.way(number);
     let epoch = tables.epoch();
     // It was proven when the route was asked for, and may be another one by now, or forgotten.
-    if epoch == 0 || clock::since(way.seen, epoch) == 0 {
+    if epoch == 0 || way.interface == 0 || clock::since(way.seen, epoch) == 0 {
         return 0;
     }
     match further(packet, &way) {

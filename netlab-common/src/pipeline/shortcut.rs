@@ -13,7 +13,7 @@ use crate::abi::hook::Hook;
 use crate::abi::packed::Packed;
 use crate::abi::recent::{self, Recent};
 use crate::abi::verdict::Verdict;
-use crate::abi::way::{HOLD_TICKS, Way};
+use crate::abi::way::{Way, hold};
 use crate::conntrack::{state, timeout};
 use crate::net::{eth, hash, ipv4, protocol, tcp, udp};
 use crate::packet::{Front, Packet, Segment, Transport};
@@ -100,7 +100,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     }
     let to = FlowRef::new(place.slot(), flow.generation, place.direction());
     let is_known = flow.learnt.way() != 0 && flow.learnt.is_of(flow.generation);
-    if !is_known || !flow.learnt.is_younger(HOLD_TICKS, epoch, now) {
+    if !is_known || !flow.learnt.is_younger(hold(place.slot()), epoch, now) {
         return Across::NOT;
     }
     let way = tables.way(flow.learnt.way());

@@ -101,7 +101,9 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
         let number = first.wrapping_add(probe) & (WAYS - 1);
         let there = tables.way(number);
         let is_same = there.is_same(way);
-        if number != 0 && is_same && there.says_the_same(way) {
+        let age = clock::since(way.seen, there.seen);
+        // An older one may be given to another neighbour at this moment; who replaces it finds out.
+        if number != 0 && is_same && there.says_the_same(way) && age < HOLD_TICKS {
             if there.seen != way.seen {
                 tables.touch_way(number, way.seen);
             }
@@ -109,7 +111,6 @@ fn keep<T: Tables<4>>(tables: &T, way: &Way) -> u32 {
         }
         // One that is changed at this moment is all zeros, and of another version. A touch by a CPU whose clock is behind
         // may have made a way look older than what its flows have learnt.
-        let age = clock::since(way.seen, there.seen);
         let is_free = is_same || there.interface == 0 || age >= HOLD_TICKS + WAY_TICKS;
         if number != 0 && is_free && tables.replace_way(number, there.version, way) {
             return number;
