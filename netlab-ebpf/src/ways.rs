@@ -13,10 +13,12 @@ const NO_EXIT: Exit =
     Exit { flags: 0, mtu: 0, neighbour: [0; 6], gate: [0; 6], routed_on: 0, own: [0; 6], pad: [0; 2] };
 
 /// One of a place's hints.
+///
+/// # Safety
+/// The pointer is to a whole place of the map, and the index is one within it.
 #[inline(always)]
-fn hint(hints: *const [Recent; HINTS], index: usize) -> Recent {
-    // SAFETY: callers have the pointer from the map, which has whole places, and an index within one; the read is of one
-    // aligned word.
+unsafe fn hint(hints: *const [Recent; HINTS], index: usize) -> Recent {
+    // SAFETY: the caller's promise; the read is of one aligned word.
     Recent(unsafe { hints.cast::<u64>().add(index).read_volatile() })
 }
 
@@ -113,7 +115,8 @@ impl Ways for MapTables {
         let Some(hints) = RECENT.get_ptr(place) else { return Recent(0) };
         let mut index = 0;
         while index < HINTS {
-            let hint = hint(hints, index);
+            // SAFETY: the pointer is to a whole place, and the loop ends where it does.
+            let hint = unsafe { hint(hints, index) };
             if hint.is_of(hash) {
                 return hint;
             }
@@ -125,7 +128,8 @@ impl Ways for MapTables {
     #[inline(always)]
     fn set_recent(&self, place: u32, hash: u32, recent: Recent) {
         let Some(hints) = RECENT.get_ptr_mut(place) else { return };
-        let index = recent::room([0, 1, 2, 3].map(|index| hint(hints, index)), hash);
+        // SAFETY: the pointer is to a whole place, which has four.
+        let index = recent::room([0, 1, 2, 3].map(|index| unsafe { hint(hints, index) }), hash);
         // SAFETY: the pointer is to a whole place, the mask keeps the index within it, and the write is of one aligned
         // word.
         unsafe { hints.cast::<u64>().add(index & (HINTS - 1)).write_volatile(recent.0) };
