@@ -1,6 +1,7 @@
 //! The agent's only `unsafe`: system calls that no safe crate wraps, each behind a safe function. It knows
 //! nothing of labs; what the calls mean is the business of the callers.
 
+pub mod batch;
 pub mod bench;
 pub mod ethtool;
 pub mod iptables;

@@ -1,9 +1,9 @@
 //! One lab of the bench, brought up by `netlab up` like anybody's, with whatever stands in its host.
 
 use std::ffi::CStr;
-use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,18 +27,18 @@ const EXPECT: &str = "NETLAB_BENCH_EXPECT";
 pub struct Bed {
     /// What it is for.
     pub spec: Spec,
-    /// Its name.
-    pub name: String,
+    /// The names of its parts.
+    pub names: Names,
     /// The namespace that sends.
     pub earth: Namespace,
     /// The namespace that receives.
     pub world: Namespace,
     /// The namespace between them, where there is one.
     pub host: Option<Namespace>,
-    /// How long `netlab up` took.
-    pub took: Duration,
     /// What was sent through it last.
     pub used_to: Mutex<Option<Traffic>>,
+    /// Whether frames have gone through it, so that neighbours know each other.
+    pub met: AtomicBool,
     /// The redirecting program of the bench, where that is what is measured.
     floor: Option<Floor>,
     /// Takes the lab down when it goes.
@@ -63,14 +63,10 @@ impl Bed {
     /// When it, or what stands in its host, is refused.
     pub fn new(owner: &Owner, number: usize, spec: Spec, object: &mut Object) -> Result<Self> {
         let names = Names::new(owner.number, number);
-        let file = owner.folder.join(format!("{number}.toml"));
-        fs::write(&file, text::lab(&spec, &names))
-            .map_err(BenchError::system(format!("write {}", file.display())))?;
+        let file = owner.write(&format!("{number}.toml"), &text::lab(&spec, &names))?;
         owner.claim(&names.lab)?;
-        let begun = Instant::now();
         let down = Down(names.lab.clone());
         let ran = netlab(&["up", &file.display().to_string()])?;
-        let took = begun.elapsed();
         if !ran.status.success() {
             let said = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
             return Err(match ran.status.code() {
@@ -91,12 +87,12 @@ impl Bed {
         }
         let bed = Bed {
             spec,
-            name: names.lab,
+            names,
             earth,
             world,
             host,
-            took,
             used_to: Mutex::new(None),
+            met: AtomicBool::new(false),
             floor,
             _down: down,
         };
@@ -127,10 +123,10 @@ impl Bed {
         match (self.spec.variant.made(), &self.host) {
             (Made::Kernel(Some(_)), Some(host)) => rivals::flush(host),
             (Made::Netlab(_), _) => {
-                netlab(&["conntrack", "flush", "-l", &self.name])?;
+                netlab(&["conntrack", "flush", "-l", &self.names.lab])?;
                 let deadline = Instant::now() + Duration::from_secs(10);
                 while self.flows()? > 0 && Instant::now() < deadline {
-                    thread::sleep(Duration::from_millis(50));
+                    thread::sleep(Duration::from_millis(10));
                 }
                 Ok(())
             }
@@ -140,7 +136,7 @@ impl Bed {
 
     /// How many flows netlab has.
     fn flows(&self) -> Result<u64> {
-        let ran = netlab(&["conntrack", "count", "-l", &self.name, "-o", "json"])?;
+        let ran = netlab(&["conntrack", "count", "-l", &self.names.lab, "-o", "json"])?;
         let text = String::from_utf8_lossy(&ran.stdout);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         Ok(value["flows"].as_u64().unwrap_or(0))

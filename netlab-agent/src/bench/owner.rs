@@ -18,7 +18,7 @@ const FOLDER: &str = "/run/netlab-bench";
 pub struct Owner {
     note: PathBuf,
     /// Where it writes its lab files.
-    pub folder: PathBuf,
+    folder: PathBuf,
     /// What tells its labs from those of other benches.
     pub number: u32,
 }
@@ -36,6 +36,16 @@ impl Owner {
         let folder = Path::new(FOLDER).join(format!("{number}-{started}"));
         fs::create_dir_all(&folder).map_err(BenchError::system(format!("make {}", folder.display())))?;
         Ok(Owner { note: folder.join("labs"), folder, number })
+    }
+
+    /// Writes a file into its folder; gives where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        fs::write(&path, text).map_err(BenchError::system(format!("write {}", path.display())))?;
+        Ok(path)
     }
 
     /// Writes a lab down as one's own.

@@ -41,7 +41,7 @@ pub fn times(tools: &Tools<'_>, bed: &Bed) -> Result<Outcome> {
     // The stack sees there what comes in by the port.
     let bridge = index(host, "planet-br")?;
     let pinned = |hook: Hook| {
-        let path = bpffs::program(&bed.name, TC_PROGRAMS[hook as usize]);
+        let path = bpffs::program(&bed.names.lab, TC_PROGRAMS[hook as usize]);
         SchedClassifier::from_pin(path).map_err(BenchError::program(TC_PROGRAMS[hook as usize]))
     };
     let (enters, leaves) = (pinned(Hook::PortIn)?, pinned(Hook::UplinkOut)?);

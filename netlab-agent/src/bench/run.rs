@@ -76,12 +76,12 @@ fn measure_all(options: &Options, watch: &dyn Watch) -> Result<(Samples, f64)> {
             beds.push(Bed::new(&owner, number, spec, &mut object)?);
         }
         for round in 0..group.rounds {
-            let order = plan::order(group.cells.len(), &mut dice);
+            let order = plan::order(&group.cells, &mut dice);
             for (done, index) in order.into_iter().enumerate() {
                 let cell = group.cells[index];
                 watch.cell(group, round, done, &cell);
                 let mut tools = Tools { object: &mut object, interrupt: &interrupt, seconds: group.seconds };
-                let outcome = measure(&owner, number + 1, &mut tools, &cell, bed_of(&beds, cell.spec))?;
+                let outcome = measure(&owner, &mut tools, &cell, bed_of(&beds, cell.spec))?;
                 note(&mut samples, watch, &cell, round, outcome);
             }
         }
@@ -120,23 +120,17 @@ fn note(samples: &mut Samples, watch: &dyn Watch, cell: &Cell, round: usize, out
     }
 }
 
-fn measure(
-    owner: &Owner,
-    number: usize,
-    tools: &mut Tools<'_>,
-    cell: &Cell,
-    bed: Option<&Bed>,
-) -> Result<Outcome> {
+fn measure(owner: &Owner, tools: &mut Tools<'_>, cell: &Cell, bed: Option<&Bed>) -> Result<Outcome> {
     let Some(bed) = bed else { return Ok(Err("its lab is not up".into())) };
-    accustom(owner, number, tools, cell, bed)?;
-    once(owner, number, tools, cell, bed)
+    accustom(owner, tools, cell, bed)?;
+    once(owner, tools, cell, bed)
 }
 
 /// How long netlab may take to notice that something else is sent: it looks each second at the one before.
 const NOTICE: Duration = Duration::from_millis(3_200);
 
 /// Where netlab chooses by what comes, has that come for a while before it is measured.
-fn accustom(owner: &Owner, number: usize, tools: &mut Tools<'_>, cell: &Cell, bed: &Bed) -> Result<()> {
+fn accustom(owner: &Owner, tools: &mut Tools<'_>, cell: &Cell, bed: &Bed) -> Result<()> {
     let traffic = cell.measure.traffic();
     let mut used_to = bed.used_to.lock().unwrap_or_else(PoisonError::into_inner);
     if cell.spec.variant != Variant::Auto || traffic.is_none() || *used_to == traffic {
@@ -145,13 +139,13 @@ fn accustom(owner: &Owner, number: usize, tools: &mut Tools<'_>, cell: &Cell, be
     let begun = Instant::now();
     while begun.elapsed() < NOTICE {
         // What comes of it does not count; what is wrong will be so again.
-        let _ = once(owner, number, tools, cell, bed)?;
+        let _ = once(owner, tools, cell, bed)?;
     }
     *used_to = traffic;
     Ok(())
 }
 
-fn once(owner: &Owner, number: usize, tools: &mut Tools<'_>, cell: &Cell, bed: &Bed) -> Result<Outcome> {
+fn once(owner: &Owner, tools: &mut Tools<'_>, cell: &Cell, bed: &Bed) -> Result<Outcome> {
     match cell.measure {
         Measure::Packets { bytes, flows, sink } => packets::established(tools, bed, bytes, flows, sink),
         Measure::NewOut => packets::opening(tools, bed, Course::Out),
@@ -160,12 +154,15 @@ fn once(owner: &Owner, number: usize, tools: &mut Tools<'_>, cell: &Cell, bed: &
             packets::opening(tools, bed, Course::In { port })
         }
         Measure::Miss { .. } => packets::missing(tools, bed),
-        Measure::Spread { flows } => packets::established(tools, bed, 64, flows, Hook::Xdp),
+        Measure::Spread { flows } => {
+            bed.flush()?;
+            packets::established(tools, bed, 64, flows, Hook::Xdp)
+        }
         Measure::Stream(way) => sockets::stream(tools, bed, way),
         Measure::Requests => sockets::requests(tools, bed),
         Measure::Connections => sockets::connections(tools, bed),
         Measure::Memory => resources::memory(tools, bed),
-        Measure::Load { forwards } => resources::load(owner, number, tools, bed, forwards),
+        Measure::Load { forwards } => resources::load(owner, bed, forwards),
         Measure::Programs => programs::times(tools, bed),
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 
+use ipnet::Ipv4Net;
+
 use super::plan::Spec;
 use super::variant::{Made, Rival, Variant};
+use crate::nat::HostAddresses;
 
 /// Earth's address.
 pub const EARTH: [u8; 4] = [10, 10, 0, 10];
 /// The host's address towards the world, behind which earth is hidden.
 pub const HOST: [u8; 4] = [192, 168, 0, 108];
+/// The host's address towards earth.
+const GATEWAY: [u8; 4] = [10, 10, 0, 1];
 /// The addresses at which the world has servers.
 pub const SERVERS: [[u8; 4]; 8] = {
     let mut all = [[8, 8, 8, 0]; 8];
@@ -56,6 +61,18 @@ impl Names {
         let lab = format!("{PREFIX}{bench}-{number}");
         let part = |part| format!("{lab}-{part}");
         Names { host: part("host"), earth: part("earth"), world: part("world"), lab: lab.clone() }
+    }
+}
+
+/// The host's side of a lab, as a netlab that looks finds it; the number is its bridge's.
+pub fn host(bridge: u32) -> HostAddresses {
+    let net = |address: [u8; 4], length| Ipv4Net::new_assert(dotted(address), length);
+    let (inside, outside) = (net(GATEWAY, 16), net(HOST, 24));
+    HostAddresses {
+        uplink: "eth0".into(),
+        uplink_addresses: vec![outside],
+        lab_interfaces: vec![(bridge, GATEWAY)],
+        all: vec![net([127, 0, 0, 1], 8), inside, outside],
     }
 }
 

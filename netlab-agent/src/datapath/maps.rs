@@ -186,7 +186,8 @@ fn locked(map: &MapData) -> u64 {
     line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
-fn open(folder: &Path, name: &'static str) -> Result<MapData> {
+/// A pinned map.
+pub(super) fn open(folder: &Path, name: &'static str) -> Result<MapData> {
     MapData::from_pin(folder.join(name)).map_err(|e| failed(name, e))
 }
 

@@ -1,8 +1,9 @@
 //! The rules in the datapath's own terms, and writing them into the maps of a lab that may be running. `nat`
 //! makes them from a lab.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use aya::Pod;
@@ -13,8 +14,9 @@ use netlab_common::abi::config::Config;
 use netlab_common::abi::names;
 use netlab_common::abi::rule::{AllowKey, Forward, ForwardKey, ForwardPort, MasqueradeTarget, Zone};
 
-use super::maps::{failed, typed};
+use super::maps::{failed, open, typed};
 use super::{Error, Result, bpffs};
+use crate::sys::batch;
 
 /// Everything the datapath looks up.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +68,9 @@ impl Rules {
 pub struct RuleMaps {
     config: Array<MapData, Config>,
     forwards: Array<MapData, Forward<4>>,
+    all_forwards: MapData,
     forward_ports: HashMap<MapData, ForwardKey<4>, ForwardPort>,
+    all_forward_ports: MapData,
     allow: LpmTrie<MapData, AllowKey<4>, u32>,
     masquerades: LpmTrie<MapData, [u8; 4], MasqueradeTarget<4>>,
     interfaces: HashMap<MapData, u32, [u8; 4]>,
@@ -87,7 +91,9 @@ impl RuleMaps {
         Ok(RuleMaps {
             config: typed(folder, names::CONFIG, Map::Array)?,
             forwards: typed(folder, names::FORWARDS, Map::Array)?,
+            all_forwards: open(folder, names::FORWARDS)?,
             forward_ports: typed(folder, names::FORWARD_PORTS, Map::HashMap)?,
+            all_forward_ports: open(folder, names::FORWARD_PORTS)?,
             allow: typed(folder, names::ALLOW, Map::LpmTrie)?,
             masquerades: typed(folder, names::MASQUERADES, Map::LpmTrie)?,
             interfaces: typed(folder, names::INTERFACES, Map::HashMap)?,
@@ -141,29 +147,44 @@ impl RuleMaps {
         });
         trie(&mut self.allow, names::ALLOW, allow)?;
         self.apply_forwards(rules)?;
-        hash(&mut self.forward_ports, names::FORWARD_PORTS, rules.forward_ports.iter().copied()).map_err(
-            |error| match error {
-                Error::Map { .. } if rules.forward_ports.len() > PORT_ROOM => {
-                    Error::RulesFull { lab: lab.into(), room: self.forwards.len() }
-                }
-                other => other,
-            },
-        )
+        self.apply_forward_ports(rules).map_err(|error| match error {
+            Error::Map { .. } if rules.forward_ports.len() > PORT_ROOM => {
+                Error::RulesFull { lab: lab.into(), room: self.forwards.len() }
+            }
+            other => other,
+        })
     }
 
     /// Forwards are written before the ports that lead to them. One that is gone keeps its entry, which no
     /// port leads to any more, until its number is used again.
     fn apply_forwards(&mut self, rules: &Rules) -> Result<()> {
-        for (rule, forward) in &rules.forwards {
-            let old = self.forwards.get(rule, 0).map_err(|e| failed(names::FORWARDS, e))?;
+        let numbers = rules.forwards.iter().map(|(rule, _)| rule + 1).max().unwrap_or(0);
+        let there: Vec<Forward<4>> = batch::read_array(self.all_forwards.fd().as_fd(), numbers)
+            .map_err(|error| failed(names::FORWARDS, error.into()))?;
+        let changed = rules.forwards.iter().filter_map(|(rule, forward)| {
+            let old = there.get(*rule as usize)?;
             // Whose turn it is goes on where it was.
             let new = Forward { turn: old.turn, ..*forward };
-            if new != old {
-                self.forwards.set(*rule, new, 0).map_err(|e| failed(names::FORWARDS, e))?;
-            }
-        }
-        Ok(())
+            (new != *old).then_some((*rule, new))
+        });
+        write(&self.all_forwards, names::FORWARDS, changed)
     }
+
+    fn apply_forward_ports(&mut self, rules: &Rules) -> Result<()> {
+        let wanted = rules.forward_ports.iter().copied();
+        let changed = without_others(&mut self.forward_ports, names::FORWARD_PORTS, wanted)?;
+        write(&self.all_forward_ports, names::FORWARD_PORTS, changed)
+    }
+}
+
+/// Writes entries, however many, at once.
+fn write<K: Pod, V: Pod>(
+    map: &MapData,
+    name: &'static str,
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> Result<()> {
+    let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
+    batch::write(map.fd().as_fd(), &keys, &values).map_err(|error| failed(name, error.into()))
 }
 
 /// Ports of forwards that there is room for beside a lab's own.
@@ -179,17 +200,26 @@ pub(super) fn hash<K: Pod + Ord, V: Pod + PartialEq>(
     name: &'static str,
     wanted: impl Iterator<Item = (K, V)>,
 ) -> Result<()> {
+    for (key, value) in without_others(map, name, wanted)? {
+        map.insert(key, value, 0).map_err(|e| failed(name, e))?;
+    }
+    Ok(())
+}
+
+/// Takes everything away from a hash that is not wanted there; gives what is wanted and not there.
+fn without_others<K: Pod + Ord, V: Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    wanted: impl Iterator<Item = (K, V)>,
+) -> Result<Vec<(K, V)>> {
     let wanted: BTreeMap<K, V> = wanted.collect();
-    let there: Vec<K> = map.keys().collect::<std::result::Result<_, _>>().map_err(|e| failed(name, e))?;
+    let there: BTreeSet<K> =
+        map.keys().collect::<std::result::Result<_, _>>().map_err(|e| failed(name, e))?;
     for key in there.iter().filter(|key| !wanted.contains_key(key)) {
         gone(map.remove(key)).map_err(|e| failed(name, e))?;
     }
-    for (key, value) in &wanted {
-        if !map.get(key, 0).is_ok_and(|old| old == *value) {
-            map.insert(key, value, 0).map_err(|e| failed(name, e))?;
-        }
-    }
-    Ok(())
+    let is_there = |key: &K, value: &V| there.contains(key) && map.get(key, 0).is_ok_and(|old| old == *value);
+    Ok(wanted.into_iter().filter(|(key, value)| !is_there(key, value)).collect())
 }
 
 /// Makes a trie say exactly this.

@@ -13,7 +13,7 @@ use super::super::error::{BenchError, Result};
 use super::{PATIENCE, PIECE, ask};
 
 /// How often a server that waits looks whether it shall end.
-const GLANCE: Duration = Duration::from_millis(100);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A server at work.
 #[derive(Debug)]

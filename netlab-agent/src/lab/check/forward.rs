@@ -1,6 +1,7 @@
 //! Port forwards: who serves them, who may use them, and no port promised twice. The same rules hold for those
 //! of a file and for one that is added to a lab later.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -32,13 +33,44 @@ pub struct Placed {
     pub span: Option<Span>,
 }
 
+/// Forwards by their ports: of many thousands, each is held against those alone that may have one of its ports.
+#[derive(Default)]
+struct Taken {
+    /// Places in the list, by protocol and first port.
+    by_first: BTreeMap<(Protocol, u16), Vec<usize>>,
+    /// How far the widest range goes beyond its first port.
+    reach: u16,
+}
+
+impl Taken {
+    fn add(&mut self, place: usize, forward: &Forward) {
+        let (first, last) = forward.ports;
+        self.reach = self.reach.max(last.saturating_sub(first));
+        self.by_first.entry((forward.protocol, first)).or_default().push(place);
+    }
+
+    /// Places of those that may have a port of this one.
+    fn near(&self, forward: &Forward) -> impl Iterator<Item = usize> {
+        let (first, last) = forward.ports;
+        let from = first.saturating_sub(self.reach);
+        let near = self.by_first.range((forward.protocol, from)..=(forward.protocol, last.max(from)));
+        near.flat_map(|(_, places)| places.iter().copied())
+    }
+}
+
 impl Forwarding<'_> {
     /// The checked forwards; `first_rule` is the first one's number.
     pub fn all(&self, tables: &[ForwardTable], first_rule: u32) -> Vec<Forward> {
         let mut placed: Vec<Placed> = Vec::new();
+        let mut taken = Taken::default();
         for (rule, table) in (first_rule..).zip(tables) {
             let Some(forward) = self.one(table, rule) else { continue };
-            self.clash(&forward, &placed);
+            let near = taken.near(&forward.forward);
+            let first = near.filter(|place| share_a_port(&forward.forward, &placed[*place].forward)).min();
+            if let Some(first) = first {
+                self.clash(&forward, &placed[first]);
+            }
+            taken.add(placed.len(), &forward.forward);
             placed.push(forward);
         }
         placed.into_iter().map(|placed| placed.forward).collect()
@@ -75,12 +107,9 @@ impl Forwarding<'_> {
         })
     }
 
-    /// Notes it if one of `earlier` has a port of `later`.
-    pub fn clash(&self, later: &Placed, earlier: &[Placed]) {
+    /// Notes that an earlier one has a port of a later one.
+    pub fn clash(&self, later: &Placed, earlier: &Placed) {
         let (forward, span) = (&later.forward, &later.span);
-        let Some(earlier) = earlier.iter().find(|earlier| share_a_port(forward, &earlier.forward)) else {
-            return;
-        };
         let first = forward.ports.0.max(earlier.forward.ports.0);
         let protocol = match forward.protocol {
             Protocol::Tcp => "TCP",
@@ -215,11 +244,50 @@ impl Forwarding<'_> {
     }
 }
 
-fn share_a_port(one: &Forward, other: &Forward) -> bool {
+/// Whether two forwards take the same port of the host's.
+pub fn share_a_port(one: &Forward, other: &Forward) -> bool {
     let address = match (one.address, other.address) {
         (Some(a), Some(b)) => a == b,
         _ => true,
     };
     let ports = one.ports.0 <= other.ports.1 && other.ports.0 <= one.ports.1;
     one.protocol == other.protocol && address && ports
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn forward()(first in 1u16.., wide in 0u16..40, udp: bool, address in 0u8..3) -> Forward {
+            // Near each other, and at both ends of the range.
+            let first = if first < 32_768 { 1 + first % 60 } else { u16::MAX - first % 60 };
+            Forward {
+                publish: String::new(),
+                address: (address > 0).then(|| Ipv4Addr::new(10, 0, 0, address)),
+                ports: (first, first.saturating_add(wide)),
+                protocol: if udp { Protocol::Udp } else { Protocol::Tcp },
+                targets: Vec::new(),
+                allow: Vec::new(),
+                rule: 0,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_forward_that_has_a_port_already_is_found_as_if_each_were_asked(
+            all in prop::collection::vec(forward(), 0..24),
+            last in forward(),
+        ) {
+            let mut taken = Taken::default();
+            for (place, forward) in all.iter().enumerate() {
+                taken.add(place, forward);
+            }
+            let found = taken.near(&last).filter(|place| share_a_port(&last, &all[*place])).min();
+            prop_assert_eq!(found, all.iter().position(|earlier| share_a_port(&last, earlier)));
+        }
+    }
 }

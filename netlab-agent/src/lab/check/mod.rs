@@ -18,7 +18,7 @@ mod wiring;
 use super::diagnostic::{Diagnostic, Problems};
 use super::file::{File, ForwardTable};
 use super::{Bypass, Datapath, Forward, Host, Lab, Node, Place, suggest, value};
-use forward::{Forwarding, Placed};
+use forward::{Forwarding, Placed, share_a_port};
 use inventory::Inventory;
 use names::Names;
 use nat::Nat;
@@ -101,8 +101,9 @@ pub fn one_more(lab: &Lab, table: &ForwardTable, rule: u32, problems: &Problems)
         owned: lab.host.namespace.is_some(),
     };
     let forward = forwarding.one(table, rule)?;
-    let there = |forward: &Forward| Placed { forward: forward.clone(), span: None };
-    forwarding.clash(&forward, &lab.forwards.iter().map(there).collect::<Vec<_>>());
+    if let Some(there) = lab.forwards.iter().find(|there| share_a_port(&forward.forward, there)) {
+        forwarding.clash(&forward, &Placed { forward: there.clone(), span: None });
+    }
     Some(forward.forward)
 }
 
