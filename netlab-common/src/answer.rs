@@ -1,7 +1,6 @@
 //! Turning a packet that is refused into the ICMP error that says so (RFC 5508 REQ-8: a query that gets no
 //! mapping is answered "communication administratively prohibited", and the others likewise).
 
-use crate::abi::clock;
 use crate::abi::event::Event;
 use crate::abi::hook::Hook;
 use crate::net::{checksum, icmp, ipv4, protocol, sctp};
@@ -25,7 +24,7 @@ const QUOTED_LONG: usize = ipv4::MIN_LEN + 20;
 #[inline(always)]
 pub fn refuse<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tables: &T, env: &E) -> u32 {
     let Some(headers) = tables.headers() else { return 0 };
-    let now = clock::tick(env.now(), tables.config().clock_offset);
+    let now = tables.now(env);
     u32::from(answer(hook, packet, &headers, tables, now))
 }
 

@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 
+use crate::abi::clock;
 use crate::abi::config::{Config, Timeout};
 use crate::abi::event::Event;
 use crate::abi::flow::{Direction, FlowRef, Glance, Status, Tuple, life};
@@ -272,6 +273,11 @@ pub trait Tables<const N: usize>: Rules<N> + Fragments<N> + Ways {
 
     /// The lab's settings.
     fn config(&self) -> Config;
+    /// Now, in ticks.
+    #[inline(always)]
+    fn now<E: Env<N>>(&self, env: &E) -> u32 {
+        clock::tick(env.now(), self.config().clock_offset)
+    }
     /// One timeout of them, in ticks.
     fn timeout(&self, of: Timeout) -> u32;
     /// When the agent last swept, in ticks.

@@ -124,6 +124,11 @@ pub static VERDICT_COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(
 #[map(name = "NL_EVENTS")]
 pub static EVENTS: Array<u64> = Array::with_max_entries(EVENT_COUNT, BPF_F_MMAPABLE);
 
+/// What the clock was last seen to show: the kernel's own count of its steps (`jiffies`) in the upper half, the tick that it
+/// was then in the lower. Not pinned either.
+#[map(name = "NL_NOW")]
+pub static NOW: Array<u64> = Array::with_max_entries(1, 0);
+
 /// The flow that a packet wants made, the slot for it, and a place for `Tables::forget`; between two stages of its program. Each CPU has one, and no packet's
 /// program is interrupted by another's on the same CPU. It is nobody else's business, so it is not pinned.
 #[map(name = "NL_DRAFT")]

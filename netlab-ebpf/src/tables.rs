@@ -1,6 +1,8 @@
 //! `Tables` on the maps.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_jiffies64;
+use netlab_common::abi::clock;
 use netlab_common::abi::config::{Config, Timeout};
 use netlab_common::abi::event::Event;
 use netlab_common::abi::flow::{Direction, FlowRef, Glance, NO_SLOT, Status, Tuple, life};
@@ -10,11 +12,11 @@ use netlab_common::abi::verdict::{Verdict, received_index, verdict_index};
 use netlab_common::conntrack::create::NewFlow;
 use netlab_common::conntrack::end::{self, Ending, Fate};
 use netlab_common::packet::Headers;
-use netlab_common::tables::{Claim, Tables, Traffic};
+use netlab_common::tables::{Claim, Env, Tables, Traffic};
 
 use crate::byhand::{no_tuple, word_of};
 use crate::maps::{
-    CONFIG, CONTACTS, DRAFT, FLOWS, FREE_SLOTS, FRESH_SLOT, HEADERS, KEYS, PORTS, PULSE, SOURCES,
+    CONFIG, CONTACTS, DRAFT, FLOWS, FREE_SLOTS, FRESH_SLOT, HEADERS, KEYS, NOW, PORTS, PULSE, SOURCES,
 };
 use crate::{atomic, counts, slot};
 
@@ -357,6 +359,26 @@ impl Tables<4> for MapTables {
     fn config(&self) -> Config {
         // SAFETY: the pointer is to a whole aligned entry. Settings that change meanwhile are old or new ones.
         CONFIG.get_ptr(0).map_or(Config::NOTHING, |config| unsafe { *config })
+    }
+
+    /// The clock is asked once for each of its steps, and that is a count of the kernel's that programs read like a
+    /// variable (since Linux 5.6); a call is what most of the time for it goes to. The count's lower half is as before
+    /// after half a year, and the sweep asks more often than that.
+    #[inline(always)]
+    fn now<E: Env<4>>(&self, env: &E) -> u32 {
+        // SAFETY: the helper takes nothing and cannot fail.
+        let step = unsafe { bpf_jiffies64() } as u32;
+        let Some(place) = NOW.get_ptr_mut(0) else { return 0 };
+        // SAFETY: the pointer is to an aligned word, which is read and written as a whole.
+        let seen = unsafe { place.read_volatile() };
+        if seen != 0 && (seen >> 32) as u32 == step {
+            return seen as u32;
+        }
+        let now = clock::tick(env.now(), self.config().clock_offset);
+        // The step was read before: what is written for it is what the clock showed then, or later.
+        // SAFETY: as above.
+        unsafe { place.write_volatile(u64::from(step) << 32 | u64::from(now)) };
+        now
     }
 
     #[inline(always)]

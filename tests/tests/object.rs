@@ -100,7 +100,7 @@ fn expected() -> [Expected; 24] {
 
 /// Maps that are no other program's business, and not pinned: what a packet lays aside, and what programs tell
 /// of it.
-const OWN: [&str; 4] = ["NL_DRAFT", "NL_HEADERS", "NL_SCRATCH", "AYA_LOGS"];
+const OWN: [&str; 5] = ["NL_DRAFT", "NL_HEADERS", "NL_NOW", "NL_SCRATCH", "AYA_LOGS"];
 
 #[test]
 fn every_map_has_the_type_and_the_sizes_that_both_sides_use() {

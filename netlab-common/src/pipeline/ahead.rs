@@ -7,7 +7,7 @@
 //! Whatever else the stack may have to say, it says: a packet that it would answer, cut or drop goes to it.
 
 use super::open::is_unicast;
-use super::{now, ways};
+use super::ways;
 use crate::abi::clock;
 use crate::abi::hook::Hook;
 use crate::abi::rule::Zone;
@@ -36,7 +36,7 @@ pub fn route<P: Packet, T: Tables<4>, E: Env<4>>(
     how: u32,
 ) -> u32 {
     let Some(headers) = tables.headers() else { return 0 };
-    let (epoch, now) = (tables.epoch(), now(tables, env));
+    let (epoch, now) = (tables.epoch(), tables.now(env));
     let entrance = tables.exit(packet.interface());
     let is_known = epoch != 0 && entrance.flags & exit::REDIRECT != 0 && entrance.gate != [0; 6];
     if !is_known || !is_ordinary(packet, &headers) || !end::is_agent_there(tables, now) {

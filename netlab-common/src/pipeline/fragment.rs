@@ -3,7 +3,7 @@
 
 use super::open::{hidden, is_from_a_node, is_unicast};
 use super::waiting::{Release, Vacancy};
-use super::{Scene, Stage, now};
+use super::{Scene, Stage};
 use crate::abi::clock;
 use crate::abi::event::Event;
 use crate::abi::flow::Tuple;
@@ -94,7 +94,7 @@ pub const LOST: u32 = u32::MAX;
 pub fn release<T: Tables<4>, E: Env<4>>(hook: Hook, tables: &T, env: &E) -> u32 {
     let Some(headers) = tables.headers() else { return 0 };
     let Tuple { sport, dport, .. } = headers.tuple;
-    let (key, now) = (headers.fragment_key(hook), now(tables, env));
+    let (key, now) = (headers.fragment_key(hook), tables.now(env));
     tables.note_fragment(&key, Fragment { sport, dport, seen: now });
     if !env.can_wait() {
         return 0;

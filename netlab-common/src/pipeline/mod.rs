@@ -27,7 +27,6 @@ pub use shortcut::Across;
 pub use stages::{Here, Stages};
 
 use self::arrival::Arrival;
-use crate::abi::clock;
 use crate::abi::hook::Hook;
 use crate::abi::verdict::{Disposition, Verdict};
 use crate::conntrack::create::{Made, Refusal};
@@ -132,14 +131,8 @@ struct Scene<'a, T, E> {
 impl<'a, T: Tables<4>, E: Env<4>> Scene<'a, T, E> {
     #[inline(always)]
     fn new(hook: Hook, tables: &'a T, env: &'a E) -> Self {
-        Scene { hook, now: now(tables, env), tables, env }
+        Scene { hook, now: tables.now(env), tables, env }
     }
-}
-
-/// Now, in ticks.
-#[inline(always)]
-fn now<T: Tables<4>, E: Env<4>>(tables: &T, env: &E) -> u32 {
-    clock::tick(env.now(), tables.config().clock_offset)
 }
 
 /// Decides about one packet, changes it accordingly, and counts it.

@@ -6,7 +6,6 @@
 //! host's routing would give it: one hop less, and its neighbour's address. Whatever is out of the ordinary, opens or
 //! breaks off a connection, or might have to be answered by the host, goes the whole way.
 
-use super::now;
 use crate::abi::clock;
 use crate::abi::flow::{Direction, FlowRef, Glance, Kind, NO_RULE, life};
 use crate::abi::hook::Hook;
@@ -91,7 +90,7 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     let hash = hash::quick(tuple);
     let hints = recent::place(hash, tables.place_bits());
     let Some(place) = find(tuple, hints, hash, tables) else { return Across::UNKNOWN };
-    let now = now(tables, env);
+    let now = tables.now(env);
     let flow = tables.glance(place.slot(), place.direction());
     if !flow.own.is(tuple) || flow.life != life::LIVE {
         // The flow may be somewhere else by now, and the hint must not hide it.

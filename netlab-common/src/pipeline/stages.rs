@@ -2,7 +2,7 @@
 //! pipeline to a hook may make each a function that the verifier looks at by itself, once, whoever calls it and from
 //! wherever: programs in which it has to follow every way through all of them are too large for it.
 
-use super::{ahead, arrival, fragment, known, now, open, options, related, shortcut};
+use super::{ahead, arrival, fragment, known, open, options, related, shortcut};
 use crate::abi::hook::Hook;
 use crate::answer;
 use crate::conntrack::create;
@@ -97,7 +97,7 @@ impl<P: Packet, T: Tables<4>, E: Env<4>> Stages for Here<'_, P, T, E> {
 
     #[inline(always)]
     fn reserve(&mut self, _: u32) -> u32 {
-        end::sweep_in_passing(self.tables, self.env, now(self.tables, self.env));
+        end::sweep_in_passing(self.tables, self.env, self.tables.now(self.env));
         u32::from(create::reserve(self.tables, self.env))
     }
 

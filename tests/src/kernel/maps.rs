@@ -68,6 +68,11 @@ pub fn empty(object: &mut Ebpf) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Has the programs ask the clock anew, which otherwise they do when the kernel's own has gone on.
+pub fn forget_the_time(object: &mut Ebpf) -> anyhow::Result<()> {
+    clear_array::<u64>(object, "NL_NOW")
+}
+
 fn clear_array<V: Pod + Zeroable>(object: &mut Ebpf, name: &str) -> anyhow::Result<()> {
     let mut map = Array::<_, V>::try_from(map_mut(object, name)?)?;
     for index in 0..map.len() {

@@ -237,7 +237,8 @@ impl Kernel {
             thread::sleep(Duration::from_nanos(left));
         };
         let clock_offset = tick.wrapping_sub(clock::tick(now, 0));
-        maps::set_config(&mut self.object, Config { clock_offset, ..self.rules.config })
+        maps::set_config(&mut self.object, Config { clock_offset, ..self.rules.config })?;
+        maps::forget_the_time(&mut self.object)
     }
 }
 
