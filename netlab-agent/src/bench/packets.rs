@@ -21,7 +21,7 @@ pub type Outcome = std::result::Result<Vec<f64>, String>;
 /// New flows are made in one burst of so many: fewer than any table has room for.
 const BURST: u32 = 200_000;
 /// How long a burst may last.
-const BURST_TIME: Duration = Duration::from_millis(1500);
+const BURST_TIME: Duration = Duration::from_millis(500);
 /// How long all flows may take to come into being before packets are counted.
 const FILLING: Duration = Duration::from_secs(20);
 /// How long packets of established flows go before they are counted. The sink that has just been put there makes the

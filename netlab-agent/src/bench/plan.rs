@@ -71,7 +71,7 @@ const WHOLE: [Variant; 7] = [
 /// Room for flows: each packet may make one. The same in most groups, so that their labs can stay up.
 const MANY: u32 = 262_144;
 /// How long a burst of new flows takes, which is not chosen but counted.
-const BURST: f64 = 1.0;
+const BURST: f64 = 0.5;
 /// Room for a million.
 const MILLION: u32 = 1_200_000;
 
@@ -180,9 +180,9 @@ fn all(quick: bool) -> Vec<Group> {
     let opening = each(opening, &many, Measure::NewOut);
     // What sockets send comes last of the three: `auto` takes its time to see that something else comes.
     let mut groups = vec![
-        group("packets", "packets per second", rounds(3, 20), 0.3, sending),
-        group("newflows", "new flows per second", rounds(3, 10), BURST, opening),
-        group("tcp", "TCP", rounds(3, 24), seconds(0.3, 0.4), talking),
+        group("packets", "packets per second", rounds(3, 22), 0.3, sending),
+        group("newflows", "new flows per second", rounds(3, 16), BURST, opening),
+        group("tcp", "TCP", rounds(3, 28), seconds(0.3, 0.4), talking),
     ];
     groups.push(group("memory", "memory", 3, 1.0, each(&[Iptables, Tc], &many, Measure::Memory)));
     let programs = each(&[Tc], &many, Measure::Programs);
@@ -217,8 +217,8 @@ fn thorough() -> Vec<Group> {
         Cell { spec, measure: Measure::Load { forwards: 10_000 } }
     });
     vec![
-        group("flows", "packets per second by flows", 5, 0.5, flows),
-        group("rules", "new flows per second by forwards", 5, BURST, rules),
+        group("flows", "packets per second by flows", 6, 0.5, flows),
+        group("rules", "new flows per second by forwards", 8, BURST, rules),
         group("loading", "loading 10,000 forwards", 12, 0.3, loading.to_vec()),
     ]
 }

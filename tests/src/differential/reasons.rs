@@ -7,6 +7,7 @@ use super::explain::{Came, Scene};
 use super::place::{Address, End, Talk, is_private};
 use super::step::{Body, Flaw, Pieces, Quote, Side, Step};
 use super::sums::{DCCP, GRE, UDP_LITE, has_ports, word};
+use crate::need::has_links;
 
 /// The world has sent to a node's private address.
 pub(super) fn unsolicited(scene: &Scene<'_>, netlab: Came, kernel: Came) -> bool {
@@ -239,14 +240,19 @@ pub(super) fn answers_the_unsolicited(scene: &Scene<'_>, netlab: Came, kernel: C
         && kernel == Came::Untranslated
 }
 
-/// The host's error about a packet of its own node's to itself comes by the host's loopback, and that is a hop.
+/// The host's error about a packet of its own node's to itself comes by the host's loopback, and that is a hop. Where no
+/// program of netlab's is there, it does not come at all.
 pub(super) fn error_is_a_hop_further(scene: &Scene<'_>, _: Came, _: Came) -> bool {
+    let talk = scene.step.talk;
+    let is_to_itself = talk.forward().is_some_and(|(target, _)| target.address() == talk.from);
+    if !has_links() {
+        return is_to_itself && scene.netlab.is_empty() && scene.came(scene.kernel) == Came::Error;
+    }
     let ([(end, ours)], [(other, theirs)]) = (&scene.netlab[..], &scene.kernel[..]) else { return false };
     let ttl = eth::LEN + ipv4::TTL;
     let without = |frame: &[u8]| [&frame[..ttl], &frame[ttl + 1..ttl + 2], &frame[ttl + 4..]].concat();
-    let talk = scene.step.talk;
-    (scene.came(scene.netlab), scene.came(scene.kernel)) == (Came::Error, Came::Error)
-        && talk.forward().is_some_and(|(target, _)| target.address() == talk.from)
+    is_to_itself
+        && (scene.came(scene.netlab), scene.came(scene.kernel)) == (Came::Error, Came::Error)
         && end == other
         && ours[ttl] + 1 == theirs[ttl]
         && without(ours) == without(theirs)
