@@ -371,14 +371,15 @@ impl Tables<4> for MapTables {
         let Some(place) = NOW.get_ptr_mut(0) else { return 0 };
         // SAFETY: the pointer is to an aligned word, which is read and written as a whole.
         let seen = unsafe { place.read_volatile() };
-        if seen != 0 && (seen >> 32) as u32 == step {
-            return seen as u32;
+        if seen == 0 || (seen >> 32) as u32 != step {
+            let now = clock::tick(env.now(), self.config().clock_offset);
+            // The step was read before: what is written for it is what the clock showed then, or later.
+            // SAFETY: as above.
+            unsafe { place.write_volatile(u64::from(step) << 32 | u64::from(now)) };
         }
-        let now = clock::tick(env.now(), self.config().clock_offset);
-        // The step was read before: what is written for it is what the clock showed then, or later.
+        // Read from where it lies either way: the verifier of Linux 6.1 would else follow all that comes next twice.
         // SAFETY: as above.
-        unsafe { place.write_volatile(u64::from(step) << 32 | u64::from(now)) };
-        now
+        unsafe { place.read_volatile() as u32 }
     }
 
     #[inline(always)]
