@@ -363,7 +363,7 @@ impl Tables<4> for MapTables {
 
     /// The clock is asked once for each of its steps, and that is a count of the kernel's that programs read like a
     /// variable (since Linux 5.6); a call is what most of the time for it goes to. The count's lower half is as before
-    /// after half a year, and the sweep asks more often than that.
+    /// after weeks: should no packet at all come in between, and one in that very step, it is taken for an old one.
     #[inline(always)]
     fn now<E: Env<4>>(&self, env: &E) -> u32 {
         // SAFETY: the helper takes nothing and cannot fail.

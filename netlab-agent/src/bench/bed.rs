@@ -80,7 +80,7 @@ impl Bed {
             if spec.variant.made() == Made::Cable { None } else { Some(Namespace::open(&names.host)?) };
         let mut floor = None;
         if let (Some(host), Made::Kernel(Some(rival))) = (&host, spec.variant.made()) {
-            rivals::load(host, rival, spec.forwards)?;
+            rivals::load(host, rival, &rivals::script(rival, spec.forwards))?;
         }
         if let (Some(host), Made::Floor(hook)) = (&host, spec.variant.made()) {
             floor = Some(object.floor(host, hook)?);

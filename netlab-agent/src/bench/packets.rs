@@ -72,9 +72,9 @@ pub fn established(tools: &mut Tools<'_>, bed: &Bed, bytes: u16, flows: u32, hoo
     let object = &mut *tools.object;
     bed.tell(object)?;
     let _sink = object.sink(ends.to.0, ends.to.1, hook)?;
-    if !bed.met.swap(true, Ordering::Relaxed) {
+    if !bed.met.load(Ordering::Relaxed) {
         object.expect(ends.stream.expected(bed.seen()))?;
-        meet(object, &ends, tools.interrupt)?;
+        bed.met.store(meet(object, &ends, tools.interrupt)?, Ordering::Relaxed);
     }
     let (interrupt, seconds) = (tools.interrupt, tools.seconds);
     object.expect(ends.stream.expected(bed.seen()))?;
@@ -185,19 +185,20 @@ fn burst(object: &mut Object, ends: &Ends<'_>, interrupt: &Interrupt) -> Result<
     Ok(super::object::Made { time: made.time.saturating_sub(waited), ..made })
 }
 
-/// A few packets first, so that neighbours know each other; the first of all waits for ARP, and may be lost.
-fn meet(object: &mut Object, ends: &Ends<'_>, interrupt: &Interrupt) -> Result<()> {
+/// A few packets first, so that neighbours know each other; the first of all waits for ARP, and may be lost. Whether any
+/// arrived.
+fn meet(object: &mut Object, ends: &Ends<'_>, interrupt: &Interrupt) -> Result<bool> {
     for _ in 0..20 {
         object.generate(ends.from, &ends.stream, 64, interrupt, |_, running| {
             wait(Duration::from_secs(1), running, || Ok(false))
         })?;
         settle(object, interrupt)?;
         if object.counts()?[counted::SEEN] > 0 {
-            return Ok(());
+            return Ok(true);
         }
         interrupt.sleep(Duration::from_millis(50))?;
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Waits until nothing arrives any more.

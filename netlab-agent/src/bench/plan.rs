@@ -98,8 +98,8 @@ pub fn groups(options: &Options) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// The order of one round's cells: one measurement after another, and of each all variants, both at random. What is
-/// divided by each other then lies within seconds, and a machine changes faster than a round goes by.
+/// The order of one round's cells: one measurement after another, and of each all variants, both at random. Variants that
+/// are divided by each other then lie within seconds, and a machine changes faster than a round goes by.
 pub fn order(cells: &[Cell], dice: &mut Dice) -> Vec<usize> {
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     for (index, cell) in cells.iter().enumerate() {
@@ -180,9 +180,9 @@ fn all(quick: bool) -> Vec<Group> {
     let opening = each(opening, &many, Measure::NewOut);
     // What sockets send comes last of the three: `auto` takes its time to see that something else comes.
     let mut groups = vec![
-        group("packets", "packets per second", rounds(3, 22), 0.3, sending),
+        group("packets", "packets per second", rounds(3, 20), 0.3, sending),
         group("newflows", "new flows per second", rounds(3, 16), BURST, opening),
-        group("tcp", "TCP", rounds(3, 28), seconds(0.3, 0.4), talking),
+        group("tcp", "TCP", rounds(3, 26), seconds(0.3, 0.4), talking),
     ];
     groups.push(group("memory", "memory", 3, 1.0, each(&[Iptables, Tc], &many, Measure::Memory)));
     let programs = each(&[Tc], &many, Measure::Programs);
@@ -218,7 +218,7 @@ fn thorough() -> Vec<Group> {
     });
     vec![
         group("flows", "packets per second by flows", 6, 0.5, flows),
-        group("rules", "new flows per second by forwards", 8, BURST, rules),
+        group("rules", "new flows per second by forwards", 7, BURST, rules),
         group("loading", "loading 10,000 forwards", 12, 0.3, loading.to_vec()),
     ]
 }

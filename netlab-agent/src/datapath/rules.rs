@@ -2,8 +2,8 @@
 //! makes them from a lab.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use aya::Pod;
@@ -159,8 +159,12 @@ impl RuleMaps {
     /// port leads to any more, until its number is used again.
     fn apply_forwards(&mut self, rules: &Rules) -> Result<()> {
         let numbers = rules.forwards.iter().map(|(rule, _)| rule + 1).max().unwrap_or(0);
-        let there: Vec<Forward<4>> = batch::read_array(self.all_forwards.fd().as_fd(), numbers)
+        let there: Vec<Forward<4>> = batch::read_array(&self.all_forwards, numbers)
             .map_err(|error| failed(names::FORWARDS, error.into()))?;
+        if there.len() != numbers as usize {
+            let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the map was read in part");
+            return Err(failed(names::FORWARDS, error.into()));
+        }
         let changed = rules.forwards.iter().filter_map(|(rule, forward)| {
             let old = there.get(*rule as usize)?;
             // Whose turn it is goes on where it was.
@@ -184,7 +188,7 @@ fn write<K: Pod, V: Pod>(
     entries: impl IntoIterator<Item = (K, V)>,
 ) -> Result<()> {
     let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
-    batch::write(map.fd().as_fd(), &keys, &values).map_err(|error| failed(name, error.into()))
+    batch::write(map, &keys, &values).map_err(|error| failed(name, error.into()))
 }
 
 /// Ports of forwards that there is room for beside a lab's own.

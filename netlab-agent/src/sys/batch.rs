@@ -2,9 +2,10 @@
 //! take.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::Pod;
+use aya::maps::{MapData, MapType};
 use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3, bpf_cmd};
 
 /// Writes entries into a hash or an array whose keys and values are of these types. What was written before a failure
@@ -12,8 +13,9 @@ use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3, bpf_cmd};
 ///
 /// # Errors
 /// What the kernel says, `E2BIG` when there is no room.
-pub fn write<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> io::Result<()> {
+pub fn write<K: Pod, V: Pod>(map: &MapData, keys: &[K], values: &[V]) -> io::Result<()> {
     assert_eq!(keys.len(), values.len(), "a value for each key");
+    holds::<K, V>(map, &[MapType::Hash, MapType::Array])?;
     if keys.is_empty() {
         return Ok(());
     }
@@ -23,7 +25,8 @@ pub fn write<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> i
         values: values.as_ptr() as u64,
         ..nothing(map, count)
     };
-    // SAFETY: the kernel reads as many keys and values as there are, and both outlive the call.
+    // SAFETY: the kernel reads as many keys and values as there are, of the sizes that they have, and both outlive the
+    // call.
     unsafe { call(bpf_cmd::BPF_MAP_UPDATE_BATCH, batch) }.map(drop)
 }
 
@@ -31,7 +34,8 @@ pub fn write<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> i
 ///
 /// # Errors
 /// What the kernel says.
-pub fn read_array<V: Pod>(map: BorrowedFd<'_>, len: u32) -> io::Result<Vec<V>> {
+pub fn read_array<V: Pod>(map: &MapData, len: u32) -> io::Result<Vec<V>> {
+    holds::<u32, V>(map, &[MapType::Array])?;
     let mut values = Vec::<V>::with_capacity(len as usize);
     let mut keys = vec![0u32; len as usize];
     let mut next = 0u32;
@@ -49,14 +53,26 @@ pub fn read_array<V: Pod>(map: BorrowedFd<'_>, len: u32) -> io::Result<Vec<V>> {
     Ok(values)
 }
 
-fn nothing(map: BorrowedFd<'_>, count: u32) -> bpf_attr__bindgen_ty_3 {
+/// Refuses a map of another kind, or of keys and values of other sizes: the kernel goes by its own.
+fn holds<K, V>(map: &MapData, kinds: &[MapType]) -> io::Result<()> {
+    let info = map.info().map_err(io::Error::other)?;
+    let kind = info.map_type().map_err(io::Error::other)?;
+    let sizes = (info.key_size() as usize, info.value_size() as usize);
+    if kinds.contains(&kind) && sizes == (size_of::<K>(), size_of::<V>()) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "the map has entries of another form"))
+    }
+}
+
+fn nothing(map: &MapData, count: u32) -> bpf_attr__bindgen_ty_3 {
     bpf_attr__bindgen_ty_3 {
         in_batch: 0,
         out_batch: 0,
         keys: 0,
         values: 0,
         count,
-        map_fd: map.as_raw_fd() as u32,
+        map_fd: map.fd().as_fd().as_raw_fd() as u32,
         elem_flags: 0,
         flags: 0,
     }
