@@ -125,7 +125,7 @@ pub static VERDICT_COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(
 pub static EVENTS: Array<u64> = Array::with_max_entries(EVENT_COUNT, BPF_F_MMAPABLE);
 
 /// What the clock was last seen to show: the kernel's own count of its steps (`jiffies`) in the upper half, the tick that it
-/// was then in the lower. Not pinned either.
+/// was then in the lower. Nobody else's business, so it is not pinned.
 #[map(name = "NL_NOW")]
 pub static NOW: Array<u64> = Array::with_max_entries(1, 0);
 

@@ -4,7 +4,6 @@
 
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
-use netlab_common::abi::clock;
 use netlab_common::abi::port::{Order, Swept};
 use netlab_common::conntrack::end::Sweep;
 use netlab_common::packet::Packet;
@@ -24,7 +23,7 @@ pub fn nl_sweep(context: TcContext) -> i32 {
     let Some(bytes) = packet.load::<{ Order::FRAME_LEN }>(0) else { return -1 };
     let Some(order) = Order::from_frame(&bytes) else { return -1 };
     let env = KernelEnv::of_skb(context.skb.skb);
-    let now = clock::tick(env.now(), MapTables.config().clock_offset);
+    let now = MapTables.now(&env);
     if let Some(pulse) = PULSE.get_ptr_mut(0) {
         // SAFETY: the pointer is to a whole aligned entry.
         unsafe { atomic::exchange(&raw mut (*pulse).swept, now) };

@@ -95,7 +95,7 @@ impl Host {
     /// The time, in ticks.
     #[must_use]
     pub fn now(&self) -> u32 {
-        clock::tick(self.env.now(), self.tables.config().clock_offset)
+        self.tables.now(&self.env)
     }
 
     /// Runs a packet and counts nothing against it.

@@ -2,11 +2,14 @@
 //! type and size, under a licence the kernel's helpers are open to, and the verifier takes all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::{Program, ProgramType};
+use bytemuck::Zeroable as _;
 use netlab_agent::datapath::object::{self, Sizes, Traits};
+use netlab_agent::sys::batch;
 use netlab_common::abi::config::{self, Config, SOURCE_ROWS};
 use netlab_common::abi::event::EVENTS;
 use netlab_common::abi::flow::{Flow, FlowRef, Tuple};
@@ -30,6 +33,9 @@ const SIZES: Sizes = Sizes {
     rules: 9,
     traits: Traits { uplink_header: 14, counting: 1 },
 };
+
+/// What the kernel says of an entry that there is no room for.
+const E2BIG: i32 = 7;
 
 /// A prefix's length stands before its address in the key of a trie.
 const PREFIX: usize = size_of::<u32>() + size_of::<[u8; 4]>();
@@ -112,6 +118,23 @@ fn every_map_has_the_type_and_the_sizes_that_both_sides_use() {
         let found = (info.key_size() as usize, info.value_size() as usize, info.max_entries());
         assert_eq!(found, (key, value, entries), "key, value and entries of {name}");
     }
+}
+
+#[test]
+fn many_entries_go_to_a_map_at_once_and_to_none_of_another_form() {
+    let Some(object) = loaded() else { return };
+    let Some(Map::Array(map)) = object.map(names::FORWARDS) else { panic!("no array of forwards") };
+    let len = map.info().unwrap().max_entries();
+    let last = Forward { count: 7, ..Forward::zeroed() };
+    batch::write(map, &[0, len - 1], &[Forward { turn: 3, ..last }, last]).unwrap();
+    let found: Vec<Forward<4>> = batch::read_array(map, len).unwrap();
+    assert_eq!(found.len(), len as usize);
+    assert_eq!((found[0].turn, found[0].count, found[len as usize - 1]), (3, 7, last));
+    assert_eq!(batch::read_array::<Forward<4>>(map, 1).unwrap(), found[..1]);
+    let refused = |result: std::io::Result<()>| result.unwrap_err().kind() == ErrorKind::InvalidInput;
+    assert!(refused(batch::read_array::<u64>(map, 1).map(drop)), "values of eight bytes");
+    assert!(refused(batch::write(map, &[0u64], &[last])), "keys of eight bytes");
+    assert_eq!(batch::write(map, &[len], &[last]).unwrap_err().raw_os_error(), Some(E2BIG));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What NAT costs beside time on packets: memory a flow, and the time until many forwards work.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{fs, io};
 
 use super::bed::Bed;
@@ -83,9 +83,6 @@ fn find(value: &serde_json::Value, key: &str) -> Option<f64> {
     }
 }
 
-/// How long whoever changes the lab's rules is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Seconds until so many forwards work. A rival loads its rules into a host that has none. netlab has no command for
 /// that by itself: what `netlab up` does for forwards is done here, in a lab that has room for as many. Two whole `up`s,
 /// with them and without, would differ by less than either does from time to time.
@@ -109,18 +106,14 @@ pub fn load(owner: &Owner, bed: &Bed, forwards: u32) -> Result<Outcome> {
     }
 }
 
+/// Seconds that netlab takes for the forwards of a lab that is up, from its file to its maps.
 fn write_forwards(owner: &Owner, bed: &Bed, bridge: u32) -> Result<Outcome> {
     let failed = |error: datapath::Error| BenchError::system("write forwards")(io::Error::other(error));
     let name = &bed.names.lab;
     // The lab's agent, which would put its rules right, leaves them alone meanwhile.
-    let dir = LabDir::new(name);
-    let begun = Instant::now();
-    let _lock = loop {
-        match dir.lock_rules() {
-            Ok(lock) => break lock,
-            Err(_) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
-            Err(error) => return Ok(Err(error.to_string())),
-        }
+    let _lock = match LabDir::new(name).wait_for_rules() {
+        Ok(lock) => lock,
+        Err(error) => return Ok(Err(error.to_string())),
     };
     let file = owner.write("forwards.toml", &text::lab(&bed.spec, &bed.names))?;
     let lab = match lab::load(&file) {
@@ -139,6 +132,7 @@ fn write_forwards(owner: &Owner, bed: &Bed, bridge: u32) -> Result<Outcome> {
         return Ok(Err("`netlab lint` refuses the lab".into()));
     }
     maps.apply(name, &nat::rules(&lab, &text::host(bridge))).map_err(failed)?;
-    owner.write("lab.json", &serde_json::to_string_pretty(&lab).unwrap_or_default())?;
+    let json = serde_json::to_string_pretty(&lab).map_err(io::Error::other);
+    owner.write("lab.json", &json.map_err(BenchError::system("write the lab down"))?)?;
     Ok(Ok(vec![begun.elapsed().as_secs_f64()]))
 }

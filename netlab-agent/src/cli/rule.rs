@@ -1,7 +1,5 @@
 //! `netlab forward add` and `rm`: rules of a running lab change without touching flows they do not concern.
 
-use std::time::{Duration, Instant};
-
 use clap::Subcommand;
 
 use super::running::{self, Running, find};
@@ -37,20 +35,10 @@ pub enum Verb {
     },
 }
 
-/// How long another command's or the agent's hold on the lab is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The running lab, locked so that nobody else changes its rules.
 fn locked(name: Option<&str>) -> Result<(Running, LabLock, String)> {
     let Running { dir, .. } = find(name)?;
-    let start = Instant::now();
-    let lock = loop {
-        match dir.lock_rules() {
-            Ok(lock) => break lock,
-            Err(error) if start.elapsed() > PATIENCE => return Err(error.into()),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
+    let lock = dir.wait_for_rules()?;
     // Read anew: it may have been changed while this waited.
     let running = find(Some(dir.name()))?;
     let uplink = Journal::read(&dir)?.and_then(|journal| journal.uplink).ok_or_else(|| {

@@ -67,8 +67,8 @@ impl Rules {
 /// The maps that hold a lab's rules.
 pub struct RuleMaps {
     config: Array<MapData, Config>,
-    forwards: Array<MapData, Forward<4>>,
-    all_forwards: MapData,
+    forwards: MapData,
+    room: u32,
     forward_ports: HashMap<MapData, ForwardKey<4>, ForwardPort>,
     all_forward_ports: MapData,
     allow: LpmTrie<MapData, AllowKey<4>, u32>,
@@ -88,10 +88,11 @@ impl RuleMaps {
     }
 
     fn open_in(folder: &Path) -> Result<Self> {
+        let forwards = open(folder, names::FORWARDS)?;
         Ok(RuleMaps {
             config: typed(folder, names::CONFIG, Map::Array)?,
-            forwards: typed(folder, names::FORWARDS, Map::Array)?,
-            all_forwards: open(folder, names::FORWARDS)?,
+            room: forwards.info().map_err(|e| failed(names::FORWARDS, e))?.max_entries(),
+            forwards,
             forward_ports: typed(folder, names::FORWARD_PORTS, Map::HashMap)?,
             all_forward_ports: open(folder, names::FORWARD_PORTS)?,
             allow: typed(folder, names::ALLOW, Map::LpmTrie)?,
@@ -103,7 +104,7 @@ impl RuleMaps {
 
     /// How many rule numbers the maps have room for.
     pub fn room(&self) -> u32 {
-        self.forwards.len()
+        self.room
     }
 
     /// The settings as they are.
@@ -149,7 +150,7 @@ impl RuleMaps {
         self.apply_forwards(rules)?;
         self.apply_forward_ports(rules).map_err(|error| match error {
             Error::Map { .. } if rules.forward_ports.len() > PORT_ROOM => {
-                Error::RulesFull { lab: lab.into(), room: self.forwards.len() }
+                Error::RulesFull { lab: lab.into(), room: self.room }
             }
             other => other,
         })
@@ -159,7 +160,7 @@ impl RuleMaps {
     /// port leads to any more, until its number is used again.
     fn apply_forwards(&mut self, rules: &Rules) -> Result<()> {
         let numbers = rules.forwards.iter().map(|(rule, _)| rule + 1).max().unwrap_or(0);
-        let there: Vec<Forward<4>> = batch::read_array(&self.all_forwards, numbers)
+        let there: Vec<Forward<4>> = batch::read_array(&self.forwards, numbers)
             .map_err(|error| failed(names::FORWARDS, error.into()))?;
         if there.len() != numbers as usize {
             let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the map was read in part");
@@ -171,7 +172,7 @@ impl RuleMaps {
             let new = Forward { turn: old.turn, ..*forward };
             (new != *old).then_some((*rule, new))
         });
-        write(&self.all_forwards, names::FORWARDS, changed)
+        write(&self.forwards, names::FORWARDS, changed)
     }
 
     fn apply_forward_ports(&mut self, rules: &Rules) -> Result<()> {

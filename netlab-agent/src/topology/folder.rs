@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -92,6 +92,8 @@ pub struct LabLock(#[expect(dead_code, reason = "held for its drop")] Flock<File
 
 /// How often a lock that another process holds is tried again.
 const RETRY: Duration = Duration::from_millis(10);
+/// How long another command's or the agent's hold on a lab's rules is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a try at a lock came to.
 enum Attempt {
@@ -222,6 +224,20 @@ impl LabDir {
     /// As [`lock`](Self::lock).
     pub fn lock_rules(&self) -> Result<LabLock, FolderError> {
         self.try_lock("rules.lock")?.ok_or_else(|| FolderError::Locked(self.name.clone()))
+    }
+
+    /// Takes that lock, and waits a while for another's hold on it.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), when that lasts.
+    pub fn wait_for_rules(&self) -> Result<LabLock, FolderError> {
+        let begun = Instant::now();
+        loop {
+            match self.lock_rules() {
+                Err(FolderError::Locked(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+                ended => return ended,
+            }
+        }
     }
 
     /// One of the lab's locks; `None` when its folder went away meanwhile.
