@@ -262,6 +262,8 @@ impl Pins {
     }
 
     /// Sets the lab's clock to so many ticks before it begins anew at zero. Flows that are there get as much older.
+    /// Returns when the programs go by it: they look at the clock once in each of the kernel's steps of time, which
+    /// are of ten milliseconds at the most, and a flow made before would be one of the old clock.
     ///
     /// # Panics
     /// When the map is not there.
@@ -269,6 +271,7 @@ impl Pins {
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every system has that clock");
         let now = clock::tick(Duration::from(now).as_nanos() as u64, 0);
         self.set_config(Config { clock_offset: ticks.wrapping_neg().wrapping_sub(now), ..self.config() });
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     /// How many keys lead to flows.
