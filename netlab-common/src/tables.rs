@@ -138,8 +138,9 @@ pub trait Ways {
     fn recent(&self, _place: u32, _hash: u32) -> Recent {
         Recent::default()
     }
-    /// Leaves a hint of a tuple with this hash in its place, or takes it away by one that is all zeros.
-    fn set_recent(&self, _place: u32, _hash: u32, _recent: Recent) {}
+    /// Leaves a hint of a tuple with this hash in its place, or takes it away by one that is all zeros. Where others fill
+    /// the place, it takes the [room](crate::abi::recent::room) of one of them; `now` is in ticks.
+    fn set_recent(&self, _place: u32, _hash: u32, _recent: Recent, _now: u32) {}
 }
 
 /// The tables for addresses of `N` bytes. Reads give values, never references, and every method may run on

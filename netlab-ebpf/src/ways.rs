@@ -126,10 +126,10 @@ impl Ways for MapTables {
     }
 
     #[inline(always)]
-    fn set_recent(&self, place: u32, hash: u32, recent: Recent) {
+    fn set_recent(&self, place: u32, hash: u32, recent: Recent, now: u32) {
         let Some(hints) = RECENT.get_ptr_mut(place) else { return };
         // SAFETY: the pointer is to a whole place, which has four.
-        let index = recent::room([0, 1, 2, 3].map(|index| unsafe { hint(hints, index) }), hash);
+        let index = recent::room([0, 1, 2, 3].map(|index| unsafe { hint(hints, index) }), hash, now);
         // SAFETY: the pointer is to a whole place, the mask keeps the index within it, and the write is of one aligned
         // word.
         unsafe { hints.cast::<u64>().add(index & (HINTS - 1)).write_volatile(recent.0) };

@@ -53,10 +53,10 @@ impl Ways for MemTables {
         there.into_iter().find(|hint| hint.is_of(hash)).unwrap_or_default()
     }
 
-    fn set_recent(&self, place: u32, hash: u32, recent: Recent) {
+    fn set_recent(&self, place: u32, hash: u32, recent: Recent, now: u32) {
         let mut places = self.recent.borrow_mut();
         let there = places.entry(place).or_default();
-        there[recent::room(*there, hash)] = recent;
+        there[recent::room(*there, hash, now)] = recent;
     }
 
     fn set_learnt(&self, to: FlowRef, learnt: Learnt) {

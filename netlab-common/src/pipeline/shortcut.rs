@@ -89,12 +89,13 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
     let (tuple, len) = (seen.front.tuple(), seen.front.total_len());
     let hash = hash::quick(tuple);
     let hints = recent::place(hash, tables.place_bits());
-    let Some(place) = find(tuple, hints, hash, tables) else { return Across::UNKNOWN };
     let now = tables.now(env);
+    let Some(place) = find(tuple, hints, hash, tables, now) else { return Across::UNKNOWN };
     let flow = tables.glance(place.slot(), place.direction());
     if !flow.own.is(tuple) || flow.life != life::LIVE {
-        // The flow may be somewhere else by now, and the hint must not hide it.
-        tables.set_recent(hints, hash, Recent::default());
+        // The hint is of a flow that was there before, and must not hide the one of now, if there is one.
+        let place = by_key(tuple, hash, tables).unwrap_or_default();
+        tables.set_recent(hints, hash, place, now);
         return Across::NOT;
     }
     let to = FlowRef::new(place.slot(), flow.generation, place.direction());
@@ -141,16 +142,22 @@ pub fn take<P: Packet, T: Tables<4>, E: Env<4>>(hook: Hook, packet: &mut P, tabl
 
 /// Where the flow of a tuple is, or was a moment ago: by a hint, or by its key, which leaves a hint.
 #[inline(always)]
-fn find<T: Tables<4>>(tuple: Packed, hints: u32, hash: u32, tables: &T) -> Option<Recent> {
+fn find<T: Tables<4>>(tuple: Packed, hints: u32, hash: u32, tables: &T, now: u32) -> Option<Recent> {
     let recent = tables.recent(hints, hash);
     // A hash of zero has all zeros for a hint of its own at times; the slot that they name shows that.
     if recent.is_of(hash) {
         return Some(recent);
     }
-    let to = tables.find_packed_key(tuple)?;
-    let recent = Recent::new(hash, to.slot(), to.direction());
-    tables.set_recent(hints, hash, recent);
+    let recent = by_key(tuple, hash, tables)?;
+    tables.set_recent(hints, hash, recent, now);
     Some(recent)
+}
+
+/// A hint of where a tuple's key says that its flow is.
+#[inline(always)]
+fn by_key<T: Tables<4>>(tuple: Packed, hash: u32, tables: &T) -> Option<Recent> {
+    let to = tables.find_packed_key(tuple)?;
+    Some(Recent::new(hash, to.slot(), to.direction()))
 }
 
 #[inline(always)]

@@ -96,6 +96,24 @@ fn an_acknowledgement_crosses_and_establishes() {
 }
 
 #[test]
+fn a_hint_of_where_another_flow_is_by_now_is_put_right_by_the_first_packet_that_it_misleads() {
+    let mut packets = answered();
+    packets.push((PortIn, tcp(NODE, SERVER, ACK)));
+    packets.push((UplinkIn, tcp(SERVER, OUTSIDE, ACK)));
+    let (tables, env) = (after(2, &packets), Chance::new(START, 1));
+    let right = tables.recent.borrow().clone();
+    for hint in tables.recent.borrow_mut().values_mut().flatten().filter(|hint| hint.0 != 0) {
+        hint.0 ^= 1;
+    }
+    assert_ne!(*tables.recent.borrow(), right);
+    let sent = (PortIn, tcp(NODE, SERVER, ACK));
+    assert_eq!(play(&tables, &env, sent.0, &sent.1).verdict, Verdict::InFlow);
+    let _ = play(&tables, &env, UplinkIn, &tcp(SERVER, OUTSIDE, ACK));
+    assert_eq!(*tables.recent.borrow(), right);
+    assert_eq!(play(&tables, &env, sent.0, &sent.1).verdict, Verdict::Established);
+}
+
+#[test]
 fn a_half_open_flow_that_is_evicted_is_gone_or_its_acknowledgement_crosses_and_never_both() {
     for (packets, one, other, opener, next) in [
         (answered(), (PortIn, tcp(NODE, SERVER, ACK)), (UplinkOut, syn(OTHER, SERVER)), NODE, OTHER),
