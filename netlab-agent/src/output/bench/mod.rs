@@ -52,6 +52,7 @@ fn interval(found: &Estimate) -> String {
 mod tests {
     use super::*;
     use crate::bench::report::tests::made_up;
+    use crate::bench::variant::Variant;
 
     #[test]
     fn values_have_three_figures_and_a_unit() {
@@ -68,6 +69,16 @@ mod tests {
         for line in table(&made_up(1.0)).lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
+    }
+
+    #[test]
+    fn how_many_flows_the_kernel_has_room_for_is_said_only_where_it_kept_some() {
+        let mut report = made_up(1.0);
+        report.rows[0].series.id = "spread_1000000".into();
+        report.machine.conntrack_max = 262_144;
+        assert!(table(&report).contains("so iptables got 245760 flows where netlab got more"));
+        report.rows[0].cells.retain(|cell| cell.variant == Variant::Tc);
+        assert!(!table(&report).contains("245760"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{amount, factor, interval};
 use crate::bench::report::{Cell, Report, Row};
 use crate::bench::targets::{Judged, Result};
+use crate::bench::variant::Made;
 use crate::output::table as columns;
 
 /// The whole report.
@@ -100,6 +101,13 @@ fn targets(targets: &[Judged]) -> String {
     text
 }
 
+/// The most flows that were asked of a variant whose connections the kernel keeps.
+fn most_flows_of_the_kernel(report: &Report) -> Option<u32> {
+    let kept = |row: &&Row| row.cells.iter().any(|cell| matches!(cell.variant.made(), Made::Kernel(Some(_))));
+    let asked = |row: &Row| row.series.id.strip_prefix("spread_")?.parse().ok();
+    report.rows.iter().filter(kept).filter_map(asked).max()
+}
+
 fn ending(report: &Report) -> String {
     let machine = &report.machine;
     let mut text = format!(
@@ -111,10 +119,8 @@ fn ending(report: &Report) -> String {
         machine.steal * 100.0,
         machine.waited * 100.0
     );
-    let asked =
-        report.rows.iter().filter_map(|row| row.series.id.strip_prefix("spread_")?.parse().ok()).max();
     let room = machine.room();
-    if asked.is_some_and(|asked: u32| asked > room) {
+    if most_flows_of_the_kernel(report).is_some_and(|asked| asked > room) {
         let _ = writeln!(
             text,
             "the kernel keeps {} connections at the most, so iptables got {room} flows where netlab got more",
