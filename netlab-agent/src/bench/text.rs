@@ -76,6 +76,11 @@ pub fn host(bridge: u32) -> HostAddresses {
     }
 }
 
+/// How the sockets at both ends control congestion, whatever the machine's default is. Reno is in every kernel and sends
+/// as fast as its way takes it. BBR paces by what it has measured itself, and CUBIC stops early where delays grow: a stream
+/// was then a quarter faster or slower each time, and no faster on one cable than through a host.
+const SOCKETS: &str = "sysctl = { \"net.ipv4.tcp_congestion_control\" = \"reno\" }";
+
 /// How the names of all labs of a bench begin.
 pub const PREFIX: &str = "netlab-bench-";
 
@@ -85,16 +90,17 @@ pub fn lab(spec: &Spec, names: &Names) -> String {
     let mut text = format!("version = 1\nname = \"{lab}\"\n");
     let servers: Vec<String> = SERVERS.iter().map(|server| format!("\"{}/32\"", dotted(*server))).collect();
     let loopback = format!("loopback = [{}]\n", servers.join(", "));
+    let node = |name: &str| format!("[node.{name}]\n{SOCKETS}\n");
+    let (earth_node, world_node) = (node(earth), node(world));
     let ours =
         format!("name = \"earth-veth\", address = \"{}/16\", mac = \"{}\"", dotted(EARTH), hex(mac::EARTH));
     let theirs = |address| format!("name = \"eth0\", address = \"{address}\", mac = \"{}\"", hex(mac::WORLD));
     if spec.variant.made() == Made::Cable {
         // The world is earth's next hop itself.
         let theirs = theirs("10.10.0.1/16");
-        let _ =
-            write!(text, "[node.{earth}]\nlinks = [{{ to = \"{world}\", {ours}, peer = {{ {theirs} }} }}]\n");
+        let _ = writeln!(text, "{earth_node}links = [{{ to = \"{world}\", {ours}, peer = {{ {theirs} }} }}]");
         let _ = writeln!(text, "routes = [{{ to = \"default\", via = \"10.10.0.1\" }}]");
-        let _ = write!(text, "[node.{world}]\n{loopback}");
+        let _ = write!(text, "{world_node}{loopback}");
         return text;
     }
     let theirs = theirs("192.168.0.1/24");
@@ -105,12 +111,11 @@ pub fn lab(spec: &Spec, names: &Names) -> String {
         let _ = write!(text, "uplink = \"eth0\"\ndatapath = \"{way}\"\ncounters = {counters}\n");
     }
     let bridge = hex(mac::BRIDGE);
-    let _ =
-        write!(text, "[bridge.planet-br]\naddress = \"10.10.0.1/16\"\nmac = \"{bridge}\"\n[node.{earth}]\n");
+    let _ = write!(text, "[bridge.planet-br]\naddress = \"10.10.0.1/16\"\nmac = \"{bridge}\"\n{earth_node}");
     let _ =
         writeln!(text, "links = [{{ to = \"planet-br\", {ours}, peer = {{ name = \"earth-br-veth\" }} }}]");
     let port = format!("name = \"eth0\", address = \"{}/24\", mac = \"{}\"", dotted(HOST), hex(mac::HOST));
-    let _ = writeln!(text, "[node.{world}]\nlinks = [{{ to = \"host\", {theirs}, peer = {{ {port} }} }}]");
+    let _ = writeln!(text, "{world_node}links = [{{ to = \"host\", {theirs}, peer = {{ {port} }} }}]");
     text.push_str(&loopback);
     if !spec.variant.translates() {
         let _ = writeln!(text, "routes = [{{ to = \"10.10.0.0/16\", via = \"{}\" }}]", dotted(HOST));
@@ -176,6 +181,19 @@ fn hex(mac: [u8; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_ends_of_every_variant_control_congestion_alike() {
+        for variant in Variant::ALL {
+            let text = lab(&Spec { variant, forwards: 0, flows: 65_536 }, &Names::new(7, 1));
+            let lab = crate::lab::parse("bench", &text).expect("it is right");
+            assert_eq!(lab.nodes.len(), 2, "{variant:?}");
+            for node in &lab.nodes {
+                let set = node.sysctls.iter().find(|one| one.0 == "net.ipv4.tcp_congestion_control");
+                assert_eq!(set.map(|one| one.1.as_str()), Some("reno"), "{variant:?} {}", node.name);
+            }
+        }
+    }
 
     #[test]
     fn every_variants_lab_is_right() {
