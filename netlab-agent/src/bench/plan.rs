@@ -180,9 +180,9 @@ fn all(quick: bool) -> Vec<Group> {
     let opening = each(opening, &many, Measure::NewOut);
     // What sockets send comes last of the three: `auto` takes its time to see that something else comes.
     let mut groups = vec![
-        group("packets", "packets per second", rounds(3, 20), 0.3, sending),
-        group("newflows", "new flows per second", rounds(3, 16), BURST, opening),
-        group("tcp", "TCP", rounds(3, 26), seconds(0.3, 0.4), talking),
+        group("packets", "packets per second", rounds(3, 16), 0.3, sending),
+        group("newflows", "new flows per second", rounds(3, 14), BURST, opening),
+        group("tcp", "TCP", rounds(3, 17), seconds(0.3, 0.4), talking),
     ];
     groups.push(group("memory", "memory", 3, 1.0, each(&[Iptables, Tc], &many, Measure::Memory)));
     let programs = each(&[Tc], &many, Measure::Programs);
@@ -217,8 +217,8 @@ fn thorough() -> Vec<Group> {
         Cell { spec, measure: Measure::Load { forwards: 10_000 } }
     });
     vec![
-        group("flows", "packets per second by flows", 6, 0.5, flows),
-        group("rules", "new flows per second by forwards", 7, BURST, rules),
+        group("flows", "packets per second by flows", 10, 0.4, flows),
+        group("rules", "new flows per second by forwards", 10, BURST, rules),
         group("loading", "loading 10,000 forwards", 12, 0.3, loading.to_vec()),
     ]
 }
@@ -230,6 +230,7 @@ fn group(word: &'static str, title: &'static str, rounds: usize, seconds: f64, c
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::stats::rounds_of;
 
     fn chosen(quick: bool, only: &[&str]) -> Vec<Group> {
         let only = only.iter().map(|word| (*word).to_owned()).collect();
@@ -273,6 +274,19 @@ mod tests {
                 let has = group.cells.iter().find(control).is_some();
                 assert!(has || matches!(cell.measure, Measure::Miss { .. }), "{:?}", cell.measure);
             }
+        }
+    }
+
+    #[test]
+    fn a_full_run_has_as_many_rounds_as_its_controls_need() {
+        let groups = chosen(false, &[]);
+        let controls = |group: &Group| {
+            let again = group.cells.iter().filter(|cell| cell.spec.variant == Variant::IptablesAgain);
+            again.map(|cell| cell.measure.series().len()).sum::<usize>()
+        };
+        let needed = rounds_of(groups.iter().map(controls).sum());
+        for group in groups.iter().filter(|group| controls(group) > 0) {
+            assert!(group.rounds >= needed, "{}: {} rounds of {needed}", group.word, group.rounds);
         }
     }
 

@@ -80,12 +80,31 @@ pub fn ratios_without(above: &[Option<f64>], below: &[Option<f64>], shared: &[Op
 }
 
 /// Whether two runs of the same thing came out the same. The interval is wider the more controls a run has, so that
-/// one good run in twenty is thrown away and not one in two (Bonferroni).
+/// one good run in twenty is thrown away and not one in two (Bonferroni). Of too few rounds no interval is as wide as that;
+/// then the median alone decides.
 pub fn same(ratios: &[f64], controls: usize, dice: &mut Dice) -> Option<(Estimate, bool)> {
-    let confidence = 1.0 - 0.05 / controls.max(1) as f64;
-    let found = estimate(ratios, confidence, dice)?;
+    let chance = chance(controls);
+    let found = estimate(ratios, 1.0 - chance, dice)?;
     let near = (found.median - 1.0).abs() <= TOLERANCE;
-    Some((found, near && found.low <= 1.0 && found.high >= 1.0))
+    let holds = found.low <= 1.0 && found.high >= 1.0;
+    Some((found, near && (holds || found.rounds < rounds_for(chance))))
+}
+
+/// The chance at which each of so many controls may be off without a reason.
+fn chance(controls: usize) -> f64 {
+    0.05 / controls.max(1) as f64
+}
+
+/// How many rounds an interval needs that misses its median by such a chance. The widest one is from the least to the
+/// largest of the rounds, and misses it when all are on one side of it, as so many coins that fall alike.
+fn rounds_for(chance: f64) -> usize {
+    (1.0 + (1.0 / chance).log2()).ceil() as usize
+}
+
+/// How many rounds each of so many controls needs.
+#[cfg(test)]
+pub fn rounds_of(controls: usize) -> usize {
+    rounds_for(chance(controls))
 }
 
 #[cfg(test)]
@@ -150,8 +169,35 @@ mod tests {
         assert!(good);
         let (_, far) = same(&[1.08, 1.07, 1.09, 1.1, 0.9], 1, &mut dice).expect("there are values");
         assert!(!far, "its median is off by eight hundredths");
-        let (_, sure) = same(&[1.02, 1.03, 1.02, 1.03, 1.02], 1, &mut dice).expect("there are values");
+        let (_, sure) = same(&[1.02, 1.03, 1.02, 1.03, 1.02, 1.03], 1, &mut dice).expect("there are values");
         assert!(!sure, "its interval leaves one out");
         assert_eq!(same(&[], 1, &mut dice), None);
+    }
+
+    #[test]
+    fn of_few_rounds_that_lie_on_one_side_nothing_is_told() {
+        let mut dice = Dice::new(1);
+        let above = [1.01, 1.02, 1.03];
+        assert!(same(&above, 10, &mut dice).is_some_and(|(_, good)| good), "three coins often fall alike");
+        let often: Vec<f64> = above.into_iter().cycle().take(12).collect();
+        assert!(same(&often, 10, &mut dice).is_some_and(|(_, good)| !good), "twelve seldom do");
+    }
+
+    #[test]
+    fn equal_labs_are_seldom_found_unequal_whatever_the_number_of_rounds() {
+        const CONTROLS: usize = 10;
+        for rounds in [3, 6, 12, 20] {
+            let off = (0..200).filter(|seed| {
+                let mut dice = Dice::new(*seed);
+                let ratios = |dice: &mut Dice| -> Vec<f64> {
+                    (0..rounds).map(|_| 0.98 + dice.below(41) as f64 / 1000.0).collect()
+                };
+                (0..CONTROLS).any(|_| {
+                    let ratios = ratios(&mut dice);
+                    same(&ratios, CONTROLS, &mut dice).is_none_or(|(_, good)| !good)
+                })
+            });
+            assert!(off.count() < 40, "a fifth of the runs with {rounds} rounds");
+        }
     }
 }
