@@ -38,7 +38,7 @@ struct Heard {
     passed: usize,
     skipped: usize,
     failed: Vec<String>,
-    /// Whether the list was gone through to its end.
+    /// Whether the list was gone through to its end, and no test on it was left out.
     done: bool,
 }
 
@@ -154,11 +154,17 @@ impl Heard {
             }
             "end" => Some(self.end(rest, tests)),
             "done" => {
-                self.done = true;
+                // A guest that did not find its list is through with it at once.
+                self.done = self.ended() == tests;
                 None
             }
             _ => None,
         }
+    }
+
+    /// How many tests have ended.
+    fn ended(&self) -> usize {
+        self.passed + self.skipped + self.failed.len()
     }
 
     fn end(&mut self, rest: &str, tests: usize) -> String {
@@ -178,7 +184,7 @@ impl Heard {
             "PASS" => self.passed += 1,
             _ => self.failed.push(name.clone()),
         }
-        let number = self.passed + self.skipped + self.failed.len();
+        let number = self.ended();
         let mut shown = format!("{what} [{seconds:>7.1} s] ({number}/{tests}) {name}");
         for line in said {
             shown.push_str("\n    ");
@@ -214,5 +220,13 @@ mod tests {
         assert_eq!((heard.passed, heard.skipped, heard.failed.len(), heard.done), (1, 1, 1, false));
         let _ = heard.hear("@done", 3);
         assert!(heard.done);
+    }
+
+    #[test]
+    fn a_guest_that_ran_fewer_tests_than_it_was_given_did_not_come_to_its_end() {
+        let mut heard = Heard::default();
+        let _ = heard.hear("/tmp/a/list: No such file or directory", 2);
+        let _ = heard.hear("@done", 2);
+        assert!(!heard.done);
     }
 }

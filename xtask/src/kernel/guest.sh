@@ -9,7 +9,10 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mkdir -p /dev/shm /dev/pts
 mount -t devpts devpts /dev/pts
-for place in /dev/shm /run /tmp; do mount -t tmpfs none $place; done
+for place in /dev/shm /run /tmp; do
+    # The checkout may lie in one of them, and must not be hidden; writing to it reaches no disk, either.
+    case $NETLAB_LIST in "$place"/*) ;; *) mount -t tmpfs none $place ;; esac
+done
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p "/lib/modules/$(uname -r)"
 mount --bind "$NETLAB_MODULES" "/lib/modules/$(uname -r)"
