@@ -76,9 +76,9 @@ pub fn host(bridge: u32) -> HostAddresses {
     }
 }
 
-/// How the sockets at both ends control congestion, whatever the machine's default is. Reno is in every kernel and sends
-/// as fast as its way takes it. BBR paces by what it has measured itself, and CUBIC stops early where delays grow: a stream
-/// was then a quarter faster or slower each time, and no faster on one cable than through a host.
+/// How the sockets at both ends control congestion, whatever the machine's default is. Reno is in every kernel and does not
+/// pace. Where BBR was the default, which does, a stream was a quarter faster or slower each time, and no faster on one
+/// cable than through a host.
 const SOCKETS: &str = "sysctl = { \"net.ipv4.tcp_congestion_control\" = \"reno\" }";
 
 /// How the names of all labs of a bench begin.
